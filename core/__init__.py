@@ -1,0 +1,1 @@
+"""The engine room: catalogue, datasets, encoders, embeddings, search. No terminal code, and no torch before it is needed."""

@@ -1,0 +1,77 @@
+"""The contract of an encoder: a checkpoint loaded on a device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from visexplore.core.catalogue import Checkpoint
+from visexplore.core.encoders.recipe import Recipe
+from visexplore.core.errors import NoTextTower
+
+Pixels = NDArray[np.uint8]
+Embeddings = NDArray[np.float32]
+
+
+class Encoder(ABC):
+    """Images (and texts, where there is a text tower) in, L2-normalised embeddings out.
+
+    `preprocess` may run in many threads at once; `embed_images` in `parallel_batches` of them.
+
+    Attributes:
+        checkpoint: the weights' catalogue entry.
+        recipe: what decides the embeddings' values.
+        preprocessing: the resolved preprocessing in words, for people and for noticing that it changed.
+        dim: length of an embedding.
+        device: `cpu`, `cuda:0`, ...
+        decode_side: pixels of the shorter side that `preprocess` resizes to; a JPEG need not be decoded much larger.
+        batch_size: images that a batch should have on this device.
+        parallel_batches: how many batches to embed at the same time.
+    """
+
+    checkpoint: Checkpoint
+    recipe: Recipe
+    preprocessing: str
+    dim: int
+    device: str
+    decode_side: int
+    batch_size: int
+    parallel_batches: int = 1
+
+    @abstractmethod
+    def preprocess(self, image: Image) -> Pixels:
+        """Resize and crop an RGB picture as the checkpoint expects: uint8, (3, height, width), not normalised."""
+
+    @abstractmethod
+    def embed_images(self, batch: Pixels) -> Embeddings:
+        """Embed preprocessed pictures: uint8 (n, 3, height, width) -> float32 (n, dim), each of length 1.
+
+        Raises:
+            CannotLoadModel: the device ran out of memory even for a single picture.
+        """
+
+    def prepare_thread(self) -> None:  # noqa: B027 - most encoders have nothing to prepare
+        """Called once in each thread that will embed batches at the same time as others."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts into the space of the images: float32 (n, dim), each of length 1.
+
+        Raises:
+            NoTextTower: the checkpoint embeds images only.
+        """
+        raise NoTextTower(
+            f"{self.checkpoint.slug} embeds images only, so it cannot search by text",
+            "Models with a text tower: visexplore models --text text.",
+        )
+
+
+def normalise(vectors: NDArray[np.floating]) -> Embeddings:
+    """Scale each row to length 1 (float32); a zero row stays zero."""
+    vectors = np.asarray(vectors, dtype=np.float32)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: Embeddings = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit

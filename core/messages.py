@@ -1,0 +1,144 @@
+"""What the explorer answers and the engine sends: plain frozen values, the same inside one process and between two."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+# Stages that can set the pace of embedding.
+Bottleneck = Literal["reading", "decoding", "model", "writing", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where an embedding job stands.
+
+    Attributes:
+        model: slug of the model that the numbers are for; with several models, the one that is furthest behind.
+        stage: what is going on: `loading`, `waiting` for another process, or `embedding`.
+        done: images finished in this run, skipped ones included.
+        total: images that this run has to do.
+        reused: images of the dataset that needed no work at all.
+        failed: images skipped because they cannot be read, in this run.
+        images_per_second: over the last seconds.
+        eta_seconds: until the end; None while nothing is known.
+        bottleneck: the stage that the others wait for.
+    """
+
+    model: str
+    stage: Literal["loading", "waiting", "embedding"]
+    done: int = 0
+    total: int = 0
+    reused: int = 0
+    failed: int = 0
+    images_per_second: float = 0.0
+    eta_seconds: float | None = None
+    bottleneck: Bottleneck = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedImage:
+    """An image that could not be embedded, and why."""
+
+    image_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedReport:
+    """The outcome of embedding one dataset with one model; its fields are those of `embed --json`."""
+
+    model: str
+    dataset: str
+    images: int
+    embedded: int
+    reused: int
+    skipped: tuple[SkippedImage, ...]
+    seconds: float
+    images_per_second: float
+    bottleneck: Bottleneck
+    store: str
+    cancelled: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON object of `embed --json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One hit: `score` is the cosine of the two embeddings; `rank` starts at 1."""
+
+    rank: int
+    image_id: str
+    path: str
+    score: float
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched with: an image of the dataset by its id, or an outside picture.
+
+    Attributes:
+        image_id: of the dataset's image; empty for an outside picture.
+        path: of the file; for an outside picture what the user named.
+        label: of the dataset's image.
+    """
+
+    image_id: str = ""
+    path: str = ""
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """The neighbours of a query under one model.
+
+    Attributes:
+        model: slug of the checkpoint.
+        recipe: digest of the recipe.
+        dim: length of its embeddings.
+        seconds: that embedding the query and searching took; loading a model is not counted.
+        gallery: number of images searched.
+        neighbours: the nearest first; equal scores in the dataset's order.
+    """
+
+    model: str
+    recipe: str
+    dim: int
+    seconds: float
+    gallery: int
+    neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """The answer to one query under one or several models; its fields are those of `query --json`."""
+
+    dataset: str
+    query: Query
+    results: tuple[ModelResult, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON object of `query --json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheState:
+    """How much of a dataset is embedded under one model: `embedded` and `failed` of `total` images."""
+
+    model: str
+    embedded: int
+    failed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A small RGB picture: `pixels` are height x width x 3 bytes, row by row from the top left."""
+
+    width: int
+    height: int
+    pixels: bytes = field(repr=False)
