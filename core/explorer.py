@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-
 from visexplore.core.catalogue import Catalogue, Checkpoint, load_catalogue
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.embedding.lane import TICK, Lane
@@ -66,7 +65,12 @@ class Explorer:
     """
 
     def __init__(
-        self, settings: Settings, *, device: str = "auto", precision: str = "float32", batch_size: int | None = None
+        self,
+        settings: Settings,
+        *,
+        device: str = "auto",
+        precision: str = "float32",
+        batch_size: int | None = None,
     ) -> None:
         self.settings = settings
         self._device = device
@@ -117,7 +121,9 @@ class Explorer:
         Raises:
             UnknownModel, CannotLoadModel, UserError: as `load_encoder`.
         """
-        checkpoint = self.catalogue.resolve(model)
+        return self._encoder_of(self.catalogue.resolve(model))
+
+    def _encoder_of(self, checkpoint: Checkpoint) -> Encoder:
         with self._encoder_lock:
             encoder = self._encoders.pop(checkpoint.key, None)
             if encoder is None:
@@ -163,14 +169,21 @@ class Explorer:
         locks = []
         writer = ThreadPoolExecutor(1, "writer")
         try:
-            lanes = []
-            for checkpoint, recipe in zip(checkpoints, recipes, strict=True):
-                store = self._store(dataset, checkpoint, recipe)
-                if store.missing(records):
-                    lock = yield from _take_lock(store, checkpoint.slug, cancelled, wait)
+            lanes = [
+                Lane(
+                    checkpoint.slug,
+                    self._store(dataset, checkpoint, recipe),
+                    lambda c=checkpoint: self._encoder_of(c),  # type: ignore[misc]
+                    writer,
+                )
+                for checkpoint, recipe in zip(checkpoints, recipes, strict=True)
+            ]
+            # In the same order in every process: two that want the same locks must not wait for each other.
+            for lane in sorted(lanes, key=lambda lane: lane.store.path):
+                if lane.store.missing(records):
+                    lock = yield from _take_lock(lane.store, lane.model, cancelled, wait)
                     if lock is not None:
                         locks.append(lock)
-                lanes.append(Lane(checkpoint.slug, store, lambda c=checkpoint: self.encoder(c.key), writer))
             bottleneck = ""
             if not cancelled():
                 pipeline = Pipeline(dataset, records, lanes, cancelled)
@@ -182,17 +195,14 @@ class Explorer:
                 lock.release()
         seconds = time.monotonic() - started
         for lane in lanes:
-            skipped = [
-                SkippedImage(record.image_id, known.error)
-                for record in records
-                if (known := lane.store.known(record)) and not known.ok
-            ]
+            known = {record.image_id: entry for record in records if (entry := lane.store.known(record))}
+            skipped = [SkippedImage(image_id, entry.error) for image_id, entry in known.items() if not entry.ok]
             yield EmbedReport(
                 model=lane.model,
                 dataset=dataset.spec,
                 images=len(records),
                 embedded=lane.embedded,
-                reused=len(records) - lane.embedded - len(skipped) - len(lane.store.missing(records)),
+                reused=len(known) - len(skipped) - lane.embedded,
                 skipped=tuple(skipped),
                 seconds=seconds,
                 images_per_second=lane.embedded / seconds if lane.embedded else 0.0,
@@ -237,9 +247,7 @@ class Explorer:
             query = Query(path=name)
         else:
             raise UserError("There is nothing to search with", "Give an image id or the bytes of a picture.")
-        results = [
-            self._search(dataset, checkpoint, image_id, image, k) for checkpoint in self._distinct(models)
-        ]
+        results = [self._search(dataset, checkpoint, image_id, image, k) for checkpoint in self._distinct(models)]
         return QueryResult(dataset.spec, query, tuple(results))
 
     def _search(
@@ -257,7 +265,7 @@ class Explorer:
         vector = None if position is None else index.vector(position)
         if vector is None:
             data = image if image is not None else dataset.read(dataset.record(image_id or ""))
-            encoder = self.encoder(checkpoint.key)
+            encoder = self._encoder_of(checkpoint)
             started = time.perf_counter()
             picture = decode(data, shortest_side=encoder.decode_side)
             vector = encoder.embed_images(encoder.preprocess(picture)[None])[0]
@@ -344,8 +352,10 @@ class Explorer:
 
     def _is_current(self, info: StoreInfo) -> bool:
         """Whether a store's recipe is what its model would be embedded with now."""
+        key = info.recipe.checkpoint
+        path = key.partition(":")[2]
         try:
-            return self.recipe(info.recipe.checkpoint) == info.recipe
+            return self.recipe(path if Path(path).is_absolute() else key) == info.recipe
         except (UserError, CannotLoadModel):
             return False
 
@@ -367,8 +377,9 @@ class Explorer:
         key = (dataset.spec, checkpoint.key)
         with self._lock:
             known = self._searchables.get(key)
-            if known is None or known.dataset is not dataset or known.stamp != store.stamp():
-                known = _Searchable(store, dataset, open_index(store, dataset), store.stamp())
+            stamp = store.stamp()  # before the index is made: a shard written meanwhile makes it anew next time
+            if known is None or known.dataset is not dataset or known.stamp != stamp:
+                known = _Searchable(store, dataset, open_index(store, dataset), stamp)
                 self._searchables[key] = known
             return known
 

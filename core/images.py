@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-
 from visexplore.core.errors import UnreadableImage
 
 # A picture of this many decoded pixels takes 400 MB as RGB; every decoding thread may hold one.

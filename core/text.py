@@ -21,7 +21,7 @@ def _escape(char: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` with everything that is not plainly visible as a visible escape such as `\\x1b`.
+    r"""Return `text` with everything that is not plainly visible as a visible escape such as `\\x1b`.
 
     Covers C0, C1, DEL, newlines, bidirectional and zero-width controls, surrogates and unassigned characters.
     """

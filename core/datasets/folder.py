@@ -13,6 +13,7 @@ from visexplore.core.datasets.dataset import Dataset, ImageRecord, Problem
 from visexplore.core.errors import EmptyDataset, UnknownDataset
 from visexplore.core.images import image_suffixes
 
+_MAX_INT64 = 2**63 - 1
 SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "query", "gallery"})
 
 
@@ -96,11 +97,12 @@ def _record(folder: Path, entry: os.DirEntry[str], problems: list[Problem]) -> I
         problems.append(Problem(entry.path, error.strerror or str(error)))
         return None
     relative = entry.path[len(str(folder)) :].lstrip("/")
-    return ImageRecord(_image_id(relative), entry.path, facts.st_size, facts.st_mtime_ns)
+    changed = min(max(facts.st_mtime_ns, -_MAX_INT64), _MAX_INT64)  # a file may claim to be of the year 2500
+    return ImageRecord(_image_id(relative), entry.path, facts.st_size, changed)
 
 
 def _image_id(relative: str) -> str:
-    """Return `relative` as valid Unicode, different for different names.
+    r"""Return `relative` as valid Unicode, different for different names.
 
     Bytes that are no UTF-8 become `\\xNN`. A name that already looks so has its backslashes doubled.
     """

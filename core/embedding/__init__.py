@@ -1,0 +1,1 @@
+"""Datasets into stores: the pipeline, its lanes, and the shards on disk."""

@@ -6,13 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from visexplore.core.datasets import ImageRecord
 from visexplore.core.embedding.store import Row, Store
 from visexplore.core.encoders import Encoder
@@ -111,9 +109,12 @@ class Lane:
     def add(self, record: ImageRecord, key: str, error: str, pixels: Pixels | None) -> None:
         """Take an image: its pixels, or why it has none, or nothing where its content is stored already."""
         row = _Pending(record, key, error)
-        self._rows.append(row)
         if error:
             self.failed += 1
+            known = self.store.known(record)
+            if not key and known and known.error == error:  # still cannot be read, as the store says already
+                self.finished += 1
+                return
         elif (twin := self._by_content.get(key)) is not None:
             row.copy_of = twin
         elif pixels is None or self.store.known_content(key):
@@ -121,7 +122,9 @@ class Lane:
         else:
             self._by_content[key] = row
             self._batch.append((row, pixels))
+            self._rows.append(row)
             return
+        self._rows.append(row)
         self.finished += 1
 
     def advance(self) -> Iterator[None]:
@@ -150,21 +153,32 @@ class Lane:
         """Wait until at most `leave_running` batches are on their way; yields every tenth of a second."""
         started = time.monotonic()
         while len(self._running) > leave_running:
-            try:
-                self._running[0][0].result(timeout=TICK)
-            except NotYet:
-                yield
-            else:
+            wait([self._running[0][0]], timeout=TICK)
+            if self._running[0][0].done():
                 self._take_finished()
+            else:
+                yield
         self.waited_for_model += time.monotonic() - started
 
     def _take_finished(self) -> None:
         while self._running and self._running[0][0].done() and not self._running[0][0].cancelled():
             future, rows = self._running.popleft()
-            for row, vector in zip(rows, future.result().astype(np.float16), strict=True):
+            for row, vector in zip(rows, self._result(future).astype(np.float16), strict=True):
                 row.vector = vector
             self.embedded += len(rows)
             self.finished += len(rows)
+
+    def _result(self, future: Future[Embeddings]) -> Embeddings:
+        try:
+            return future.result()
+        except VisexploreError:
+            raise
+        except Exception as error:  # torch, its kernels and drivers raise what they like
+            lines = str(error).strip().splitlines()
+            reason = lines[0].rstrip(".") if lines else type(error).__name__
+            raise VisexploreError(
+                f"{self.model} failed while it embedded a batch ({reason})", "What was embedded before is kept."
+            ) from error
 
     def _commit(self) -> None:
         """Hand the ready rows at the front of the queue to the writer."""
@@ -182,6 +196,7 @@ class Lane:
 
     def _write(self, rows: list[_Pending]) -> None:
         self._copy_stored([row for row in rows if row.stored])
+        rows = [row for row in rows if row.error or (row.copy_of or row).vector is not None]
         info = None if isinstance(self._encoder, Encoder) else self.store.info()
         source = info or self.encoder
         self.store.write_shard(
@@ -210,8 +225,10 @@ class Lane:
         """
         if self._forward is not None:
             self._forward.shutdown(cancel_futures=cut_short)
-        self._take_finished()
-        while self._rows and self._rows[0].ready():
-            self._commit()
-        if self._writing is not None:
-            self._writing.result()
+        try:
+            self._take_finished()
+        finally:  # the rows before a batch that failed are good
+            while self._rows and self._rows[0].ready():
+                self._commit()
+            if self._writing is not None:
+                self._writing.result()

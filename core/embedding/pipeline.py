@@ -175,16 +175,16 @@ class Pipeline:
 
     def _progress(self) -> Progress:
         self._told = now = time.monotonic()
-        number = min(range(len(self._lanes)), key=lambda n: self._lanes[n].finished - self._to_do[n])
+        left, number = max((self._to_do[n] - lane.finished, n) for n, lane in enumerate(self._lanes))
         lane, total = self._lanes[number], self._to_do[number]
         loading = next((lane for lane in self._lanes if lane.loading), None)
         if loading is not None:
             return Progress(loading.model, "loading", lane.finished, total, self._reused)
-        self._history.append((now, lane.finished))
+        self._history.append((now, left))  # it shrinks steadily, whichever lane is behind
         while now - self._history[0][0] > _RATE_WINDOW:
             self._history.popleft()
         then, before = self._history[0]
-        rate = (lane.finished - before) / (now - then) if now > then else 0.0
+        rate = (before - left) / (now - then) if now > then else 0.0
         return Progress(
             model=lane.model,
             stage="embedding",
@@ -193,6 +193,6 @@ class Pipeline:
             reused=self._reused,
             failed=lane.failed,
             images_per_second=rate,
-            eta_seconds=(total - lane.finished) / rate if rate > 0 else None,
+            eta_seconds=left / rate if rate > 0 else None,
             bottleneck=self.bottleneck,
         )

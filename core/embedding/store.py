@@ -7,10 +7,12 @@ pandas, DuckDB and Hugging Face datasets read the files as they are.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-
 from visexplore.core.datasets import Dataset, ImageRecord
 from visexplore.core.encoders.recipe import Recipe
 from visexplore.core.errors import StorageError, StoreBusy
@@ -68,6 +69,11 @@ class Known:
         """Whether there is an embedding."""
         return not self.error
 
+    @property
+    def final(self) -> bool:
+        """Whether trying again is of no use: the bytes were seen. A file that could not be read may be readable now."""
+        return bool(self.content_key)
+
 
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
@@ -96,8 +102,12 @@ class StoreInfo:
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def rows(self) -> int:
-        """Return the number of stored rows, from the shards' footers."""
-        return sum(pq.read_metadata(file).num_rows for file in _shard_files(self.path))
+        """Return the number of stored rows, from the shards' footers; damaged shards count nothing."""
+        rows = 0
+        for file in _shard_files(self.path):
+            with contextlib.suppress(OSError, pa.ArrowException):
+                rows += pq.read_metadata(file).num_rows
+        return rows
 
 
 def store_path(home: Path, dataset: Dataset, model: str, recipe: Recipe) -> Path:
@@ -152,26 +162,31 @@ class Store:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in shards that were written since the last look, here or by another process."""
-        for file in _shard_files(self.path):
+        """Take in shards that were written or deleted since the last look, here or by another process."""
+        files = _shard_files(self.path)
+        if not self._read <= {file.name for file in files}:
+            self._read, self._by_stamp, self._by_content = set(), {}, {}
+        for file in files:
             if file.name not in self._read:
                 self._take_in(file)
 
     def _take_in(self, file: Path) -> None:
-        self._read.add(file.name)
         try:
             table = pq.read_table(file, columns=list(_FACTS))
-        except (OSError, pa.ArrowException):
+            columns = [table.column(name).to_pylist() for name in _FACTS]
+        except (OSError, pa.ArrowException, KeyError, UnicodeDecodeError):
             return  # a damaged shard is as good as none: its images are embedded again
-        columns = (table.column(name).to_pylist() for name in _FACTS)
         for row, (image_id, key, size, mtime_ns, ok, error) in enumerate(zip(*columns, strict=True)):
             known = Known(Place(file.name, row), key, "" if ok else error or "unknown")
-            self._remember(ImageRecord(image_id, "", size, mtime_ns), known)
+            self._remember((image_id, size, mtime_ns), known)
+        self._read.add(file.name)
 
-    def _remember(self, record: ImageRecord, known: Known) -> None:
-        self._by_stamp[record.image_id, record.size, record.mtime_ns] = known
+    def _remember(self, stamp: tuple[str, int, int], known: Known) -> None:
         if known.content_key:
             self._by_content[known.content_key] = known
+        elif stamp in self._by_stamp and self._by_stamp[stamp].content_key:
+            return  # could not be read at one time, but at another
+        self._by_stamp[stamp] = known
 
     def info(self) -> StoreInfo | None:
         """Return what the store says about itself, or None while it is empty."""
@@ -186,8 +201,8 @@ class Store:
         return self._by_content.get(content_key)
 
     def missing(self, records: Iterable[ImageRecord]) -> list[ImageRecord]:
-        """Return the images that are new or changed since they were embedded."""
-        return [record for record in records if self.known(record) is None]
+        """Return the images to embed: new or changed ones, and those whose files could not be read."""
+        return [record for record in records if not ((known := self.known(record)) and known.final)]
 
     def stamp(self) -> str:
         """Return a digest of which shards were read: it changes when there is more to read."""
@@ -281,7 +296,7 @@ class Store:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
+            lock = FileLock(self.path / ".lock", timeout=0, thread_local=False)
             lock.acquire()
         except Timeout as error:
             raise StoreBusy(
@@ -292,6 +307,8 @@ class Store:
             raise storage_error(error, self.path) from error
         for leftover in self.path.glob(f"*{_LEFTOVER}"):  # of a killed process: the lock is ours, so nobody writes
             leftover.unlink(missing_ok=True)
+        for unfinished in self.path.glob("index-*"):  # a reader that is making one just now goes without its cache
+            shutil.rmtree(unfinished, ignore_errors=True)
         self.refresh()
         return lock
 

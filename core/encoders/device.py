@@ -87,7 +87,9 @@ def report_device() -> DeviceReport:
     return DeviceReport(cpu.device, cpu.name, cpu.memory_bytes, problem, remedy)
 
 
-def _why_no_cuda(torch_cuda: str | None, torch_version: str, proc: Path = Path("/proc"), dev: Path = Path("/dev")) -> tuple[str, str]:
+def _why_no_cuda(
+    torch_cuda: str | None, torch_version: str, proc: Path = Path("/proc"), dev: Path = Path("/dev")
+) -> tuple[str, str]:
     """Explain a GPU that is plugged in but that torch cannot use: (problem, remedy), empty without a GPU."""
     driver = _driver_version(proc)
     nodes = sorted(dev.glob("nvidia[0-9]*"))
@@ -114,8 +116,14 @@ def _why_no_cuda(torch_cuda: str | None, torch_version: str, proc: Path = Path("
             "Ask for access: sudo usermod -aG video,render $USER, then log in again",
         )
     if driver is not None and not nodes:
-        return "the NVIDIA driver is loaded, but this container has no /dev/nvidia0", "Start it with: docker run --gpus all"
-    return "an NVIDIA GPU is there, but CUDA does not start", "Run nvidia-smi: it names the fault, often a driver reload"
+        return (
+            "the NVIDIA driver is loaded, but this container has no /dev/nvidia0",
+            "Start it with: docker run --gpus all",
+        )
+    return (
+        "an NVIDIA GPU is there, but CUDA does not start",
+        "Run nvidia-smi: it names the fault, often a driver reload",
+    )
 
 
 def _why_no_driver(proc: Path) -> tuple[str, str]:
@@ -125,7 +133,10 @@ def _why_no_driver(proc: Path) -> tuple[str, str]:
     except OSError:
         return "", ""
     if any(line.split("\t")[1].startswith("10de") for line in devices.splitlines() if line.count("\t") > 1):
-        return "an NVIDIA card is there, but its driver is not loaded", "Install the driver: sudo apt install nvidia-driver"
+        return (
+            "an NVIDIA card is there, but its driver is not loaded",
+            "Install the driver: sudo apt install nvidia-driver",
+        )
     return "", ""
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
-
 from visexplore.core.catalogue import Checkpoint
 from visexplore.core.encoders.recipe import Recipe
 from visexplore.core.errors import NoTextTower

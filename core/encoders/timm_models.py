@@ -13,7 +13,6 @@ import timm
 import torch
 from PIL.Image import Image
 from timm.data import create_transform, resolve_model_data_config
-
 from visexplore.core.catalogue import Checkpoint
 from visexplore.core.encoders.encoder import Pixels
 from visexplore.core.encoders.recipe import Recipe
@@ -109,7 +108,9 @@ def _from_hub(checkpoint: Checkpoint, *, offline: bool) -> torch.nn.Module:
         close = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
         raise UnknownModel(
             f"timm {timm.__version__} knows no model '{name}'",
-            f"Close to it: {', '.join(close)}." if close else "All names: python -c 'import timm; print(timm.list_models())'.",
+            f"Close to it: {', '.join(close)}."
+            if close
+            else "All names: python -c 'import timm; print(timm.list_models())'.",
         )
     try:
         model: torch.nn.Module = timm.create_model(name, pretrained=True, num_classes=0)

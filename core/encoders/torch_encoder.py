@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-
 from visexplore.core.encoders.device import usable_cores
 from visexplore.core.encoders.encoder import Embeddings, Encoder, Pixels, normalise
 from visexplore.core.errors import CannotLoadModel
@@ -23,7 +22,9 @@ class TorchEncoder(Encoder):
     which keeps all cores busy; one batch spread over the cores leaves them waiting for each other between layers.
     """
 
-    def __init__(self, tower: torch.nn.Module, device: str, precision: str, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, tower: torch.nn.Module, device: str, precision: str, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
         self.device = device
         self._dtype = getattr(torch, precision)
         self._tower = tower.eval().requires_grad_(False).to(device, self._dtype, memory_format=torch.channels_last)

@@ -10,7 +10,6 @@ from pathlib import Path
 import faiss
 import numpy as np
 from numpy.typing import NDArray
-
 from visexplore.core.datasets import Dataset
 from visexplore.core.embedding.store import Place, Store
 from visexplore.core.encoders.encoder import Embeddings, normalise
@@ -91,7 +90,10 @@ def open_index(store: Store, dataset: Dataset) -> Index:
             positions.append(position)
     rows = np.array(positions, np.int64)
     if len(places) < _CACHE_FROM_ROWS:
-        return Index(store.embeddings(places).reshape(len(places), -1) if places else np.empty((0, 1), np.float16), rows)
+        return Index(
+            store.embeddings(places).reshape(len(places), -1) if places else np.empty((0, 1), np.float16),
+            rows,
+        )
     stamp = hashlib.blake2b(f"{store.stamp()} {dataset.fingerprint}".encode(), digest_size=8).hexdigest()
     file = store.path / "index" / f"{stamp}.npy"
     vectors = _cached(file, len(places))

@@ -1,0 +1,694 @@
+"""The Textual app: wiring of panels and engine, keys, themes."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from textual import events, on
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.command import SimpleCommand
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+from visexplore.core.catalogue import Catalogue, load_catalogue, runs_here
+from visexplore.core.engine import (
+    AskCacheStates,
+    AskPicture,
+    CacheStates,
+    Cancel,
+    DatasetOpened,
+    Died,
+    Embed,
+    Engine,
+    Event,
+    Failed,
+    Found,
+    JobDone,
+    JobProgress,
+    OpenDataset,
+    PictureMade,
+    Ready,
+    Request,
+    Search,
+)
+from visexplore.core.errors import UnknownModel, VisexploreError
+from visexplore.core.messages import CacheState, Picture, Query
+from visexplore.core.settings import Settings
+from visexplore.core.text import cut, printable
+from visexplore.tui.gallery import Gallery
+from visexplore.tui.jobs import Job
+from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
+from visexplore.tui.panels.catalogue import CataloguePanel
+from visexplore.tui.panels.datasets import DatasetPanel
+from visexplore.tui.panels.panel import Panel
+from visexplore.tui.panels.query import QueryPanel
+from visexplore.tui.pictures import Pictures
+from visexplore.tui.screens.ask import Ask
+from visexplore.tui.screens.help import Help
+from visexplore.tui.screens.jobs import Jobs
+from visexplore.tui.screens.zoom import Subject, Zoom
+from visexplore.tui.terminal import Terminal
+from visexplore.tui.theme import DARK, LIGHT, MUTED
+from visexplore.tui.widgets.picture_grid import graphics_after
+from visexplore.tui.widgets.status import StatusLine
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Datasets up to this size are embedded with the first model without being asked: it takes a minute on two cores.
+AUTO_EMBED_AT_START = 3000
+AUTO_EMBED_ON_SWITCH = 500
+WIDE_FROM = 140
+SMALLEST = (60, 18)
+_ZOOM_PIXELS = 1400
+_MOST_RESTARTS = 3
+
+
+class EngineLink(Protocol):
+    """The engine as far as the app uses it."""
+
+    def ticket(self) -> int:
+        """Return a number that no request has had."""
+
+    def send(self, request: Request) -> None:
+        """Send a request."""
+
+    def start(self) -> None:
+        """Start it, again after it died."""
+
+
+class VisexploreApp(App[int]):
+    """The explorer: models, images, and a query with its neighbours.
+
+    Args:
+        engine: does the work; its events come in through `receive`.
+        catalogue: the models.
+        terminal: how pictures are drawn.
+        spec: of the dataset to open.
+        model: slug of the first model.
+    """
+
+    TITLE = "visexplore"
+    CSS_PATH = str(files("visexplore.assets").joinpath("visexplore.tcss"))
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "panel('catalogue')", "Models", show=False, tooltip="the model catalogue"),
+        Binding("2", "panel('dataset')", "Images", show=False, tooltip="the images of the dataset"),
+        Binding("3", "panel('query')", "Query", show=False, tooltip="the query and its neighbours"),
+        Binding("tab", "next_panel(1)", "Panel", show=False, priority=True, tooltip="the next panel"),
+        Binding("shift+tab", "next_panel(-1)", "Panel back", show=False, priority=True, tooltip="the panel before"),
+        Binding("left_square_bracket", "switch_model(-1)", "Model", key_display="[", show=False, tooltip="previous model, same query"),
+        Binding("right_square_bracket", "switch_model(1)", "Model", key_display="[ ]", tooltip="next model, same query"),
+        Binding("m", "choose_model", "Models", tooltip="choose a model by typing a part of its name"),
+        Binding("n", "step(1)", "Next", tooltip="next image as the query"),
+        Binding("p", "step(-1)", "Prev", show=False, tooltip="previous image as the query"),
+        Binding("r", "random", "Random", tooltip="random image as the query"),
+        Binding("o", "open_picture", "Open", tooltip="a file or an address as the query"),
+        Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model"),
+        Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays"),
+        Binding("z", "zoom", "Zoom", tooltip="look at the query and a neighbour, large"),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images"),
+        Binding("g", "cycle_graphics", "Graphics", show=False, tooltip="draw pictures in another way"),
+        Binding("J", "jobs", "Jobs", show=False, tooltip="the embedding jobs"),
+        Binding("D", "open_dataset", "Dataset", show=False, tooltip="open another folder of images"),
+        Binding("question_mark", "help", "Help", key_display="?", tooltip="all keys"),
+        Binding("q", "quit", "Quit", tooltip="leave"),
+    ]  # fmt: skip
+
+    def __init__(self, engine: EngineLink, catalogue: Catalogue, terminal: Terminal, spec: str, model: str) -> None:
+        super().__init__()
+        self.engine = engine
+        self.terminal = terminal
+        self.catalogue = catalogue
+        self.spec = spec
+        self.model = model
+        self.gallery: Gallery | None = None
+        self.target: Query | None = None
+        self.states: dict[str, CacheState] = {}
+        self.jobs: dict[int, Job] = {}
+        self._pictures = Pictures(engine)
+        self._early: SimpleQueue[Event] = SimpleQueue()
+        self._search = self._states_ticket = 0
+        self._answered: tuple[str, Query, int] | None = None
+        self._large: dict[int, Callable[[Image | str], None]] = {}
+        self._asked_states = 0.0
+        self._deaths: list[float] = []
+        self._listening = False
+
+    # ---- start
+
+    def compose(self) -> ComposeResult:
+        """Lay the panels between a line of state above and below."""
+        yield Static("", id="top", markup=False)
+        with Horizontal(id="panels"):
+            yield CataloguePanel(self.catalogue)
+            yield DatasetPanel(self.terminal, self._pictures)
+            yield QueryPanel(self.terminal, self._pictures)
+        yield StatusLine()
+        yield Footer(show_command_palette=False, compact=True)
+        yield Static("", id="too-small", markup=False)
+
+    def on_mount(self) -> None:
+        """Choose the look, then let the engine begin once the first frame is painted."""
+        self.animation_level = "none"
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self._panel(CataloguePanel).show_model(self.model)
+        self._set_active(self.query_one("#query", Panel))
+        self.query_one("#query", Panel).focus_content()
+        self._show_top()
+        self.query_one(StatusLine).show_text("Starting the engine ...")
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        from visexplore.tui import graphics
+
+        self._listening = True
+        while not self._early.empty():
+            self._route(self._early.get())
+        self._open(self.spec)
+        graphics.install(self.terminal)  # imports what pictures need, now that the first frame is out
+
+    def receive(self, event: Event) -> None:
+        """Take an event of the engine, from whichever thread."""
+        if self._listening:
+            self.post_message(EngineEvent(event))
+        else:
+            self._early.put(event)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show three panels or one, or say that there is no room."""
+        width, height = event.size
+        small = width < SMALLEST[0] or height < SMALLEST[1]
+        screen = self.screen_stack[0]
+        screen.set_class(small, "too-small")
+        screen.set_class(width >= WIDE_FROM, "wide")
+        screen.set_class(width < WIDE_FROM, "narrow")
+        if small:
+            screen.query_one("#too-small", Static).update(
+                f"{width} x {height} is too small:\nvisexplore needs {SMALLEST[0]} x {SMALLEST[1]} cells.\n"
+                "Enlarge the terminal, or press q to leave."
+            )
+
+    # ---- panels
+
+    def _panel[P: Panel](self, kind: type[P]) -> P:
+        return self.screen_stack[0].query_one(kind)
+
+    @on(events.DescendantFocus)
+    def _follow_focus(self, event: events.DescendantFocus) -> None:
+        for node in event.widget.ancestors_with_self:
+            if isinstance(node, Panel):
+                self._set_active(node)
+
+    def _set_active(self, panel: Panel) -> None:
+        for other in self.screen_stack[0].query(Panel):
+            other.set_class(other is panel, "active")
+        self._show_top()
+
+    def action_panel(self, name: str) -> None:
+        """Go to a panel."""
+        panel = self.query_one(f"#{name}", Panel)
+        self._set_active(panel)
+        self.call_after_refresh(panel.focus_content)
+
+    def action_next_panel(self, step: int) -> None:
+        """Go to the next or the previous panel."""
+        panels = list(self.screen_stack[0].query(Panel))
+        at = next((n for n, panel in enumerate(panels) if panel.has_class("active")), 0)
+        self.action_panel(panels[(at + step) % len(panels)].id or "")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide what cannot be done now; a window on top takes the keys of the panels."""
+        if len(self.screen_stack) > 1 and action in _PANEL_ACTIONS:
+            return False
+        if action == "embed":
+            return self._open_job(self.model) is None
+        if action == "stop_embedding":
+            return self._open_job(self.model) is not None
+        return True
+
+    def _show_top(self) -> None:
+        parts: list[Content] = []
+        for number, panel in enumerate(self.screen_stack[0].query(Panel), start=1):
+            style = "bold $background on $primary" if panel.has_class("active") else MUTED
+            name = {"catalogue": "Models", "dataset": "Images", "query": "Query"}[panel.id or ""]
+            parts.append(Content.styled(f" {number} {name} ", style))
+        title = cut(self.gallery.title if self.gallery else Path(self.spec).name, 30)
+        parts.append(
+            Content.assemble("  ", (title, "bold"), (" under ", MUTED), (cut(self.model, 40), "bold $primary"))
+        )
+        self.screen_stack[0].query_one("#top", Static).update(Content("").join(parts), layout=False)
+
+    # ---- events of the engine
+
+    def on_engine_event(self, message: EngineEvent) -> None:
+        """Hand an event to whom it concerns."""
+        self._route(message.event)
+
+    def _route(self, event: Event) -> None:
+        match event:
+            case Ready():
+                pass
+            case DatasetOpened():
+                self._opened(event)
+            case CacheStates():
+                self._take_states(event)
+            case PictureMade():
+                self._take_picture(event.ticket, event.picture)
+            case Found():
+                self._take_result(event)
+            case JobProgress():
+                self._job_progress(event)
+            case JobDone():
+                self._job_done(event)
+            case Failed():
+                self._failed(event)
+            case Died():
+                self._engine_died(event)
+
+    def _opened(self, event: DatasetOpened) -> None:
+        known = self.gallery
+        self.spec = event.spec
+        self.gallery = gallery = Gallery(event)
+        self._panel(DatasetPanel).show_gallery(gallery)
+        self._show_top()
+        for problem in event.problems[:3]:
+            self.notify(printable(problem), severity="warning", markup=False)
+        if known is None or known.spec != gallery.spec or self.target is None:
+            self.states = {}
+            self._choose_query(0)
+        self._ask_states()
+
+    def _take_states(self, event: CacheStates) -> None:
+        if event.spec != self.spec:
+            return
+        first = self._states_ticket != -1 and not self.states
+        self.states = {state.model: state for state in event.states}
+        self._panel(CataloguePanel).show_states(self.states)
+        self._panel(DatasetPanel).show_states(self.states, self.model)
+        self._auto_embed(AUTO_EMBED_AT_START if first else AUTO_EMBED_ON_SWITCH)
+        self._ask_neighbours()
+
+    def _take_picture(self, ticket: int, answer: Picture | str) -> None:
+        if self._pictures.made(ticket, answer):
+            return
+        done = self._large.pop(ticket, None)
+        if done is None:
+            return
+        if isinstance(answer, Picture):
+            from PIL import Image as PILImage
+
+            done(PILImage.frombytes("RGB", (answer.width, answer.height), answer.pixels))
+        else:
+            done(answer)
+
+    def _take_result(self, event: Found) -> None:
+        if event.ticket != self._search or self.target is None:
+            return  # the answer to a question that nobody asks any more
+        result = event.result.results[0]
+        self._answered = (self.model, self.target, result.gallery)
+        self._panel(QueryPanel).show_result(self.spec, self.target, result)
+
+    def _job_progress(self, event: JobProgress) -> None:
+        job = self.jobs.get(event.ticket)
+        if job is None:
+            return
+        job.progress = event.progress
+        if job.state == "waiting":
+            job.state = "running"
+        self._show_status()
+        # Neighbours among what is embedded so far: the screen is of use before the job ends.
+        if (
+            job.model == self.model
+            and job.spec == self.spec
+            and event.progress.done
+            and time.monotonic() - self._asked_states > 5
+        ):
+            self._ask_states()
+
+    def _job_done(self, event: JobDone) -> None:
+        job = self.jobs.get(event.ticket)
+        if job is None:
+            return
+        job.report = event.reports[0] if event.reports else None
+        job.state = "cancelled" if job.report and job.report.cancelled else "done"
+        if job.report and job.report.skipped:
+            first = job.report.skipped[0]
+            self.notify(
+                f"{len(job.report.skipped):,} of {job.report.images:,} images could not be read, "
+                f"first {cut(first.image_id, 60)}: {printable(first.reason)}",
+                severity="warning", markup=False, timeout=10,
+            )  # fmt: skip
+        self._show_status()
+        self.refresh_bindings()
+        if job.spec == self.spec:
+            self._ask_states()
+
+    def _failed(self, event: Failed) -> None:
+        text = printable(str(event.error))
+        if event.ticket in self.jobs:
+            job = self.jobs[event.ticket]
+            job.state, job.problem = "failed", text
+            self._show_status()
+            self.refresh_bindings()
+            self._panel(QueryPanel).say(text)
+        elif event.ticket == self._search:
+            self._panel(QueryPanel).say(text)
+            return
+        elif self._pictures_or_large(event.ticket, printable(event.error.message)):
+            return
+        elif self.gallery is None:
+            self._panel(DatasetPanel).show_problem(text)
+        self.notify(text, severity="error", markup=False, timeout=10)
+
+    def _pictures_or_large(self, ticket: int, reason: str) -> bool:
+        before = len(self._large)
+        if self._pictures.made(ticket, reason):
+            return True
+        self._take_picture(ticket, reason)
+        return len(self._large) != before
+
+    def _engine_died(self, event: Died) -> None:
+        now = time.monotonic()
+        self._deaths = [*(then for then in self._deaths if now - then < 60), now]
+        self._pictures.forget_asked()
+        self._large.clear()
+        text = printable(str(event.error))
+        if len(self._deaths) > _MOST_RESTARTS:
+            self.notify(
+                f"{text} It stopped {len(self._deaths)} times within a minute: giving up.",
+                severity="error",
+                markup=False,
+                timeout=30,
+            )
+            self.query_one(StatusLine).show_text(text, "$text-error")
+            return
+        self.notify(f"{text} Starting it again.", severity="error", markup=False, timeout=10)
+        try:
+            self.engine.start()
+        except VisexploreError as error:
+            self.notify(printable(str(error)), severity="error", markup=False, timeout=30)
+            return
+        self._open(self.spec)
+        for job in list(self.jobs.values()):
+            if job.is_open and job.state != "stopping":
+                job.state, job.progress = "waiting", None
+                self.engine.send(Embed(job.ticket, job.spec, (job.model,)))
+            elif job.state == "stopping":
+                job.state = "cancelled"
+        self._show_status()
+
+    # ---- dataset, query, model
+
+    def _open(self, spec: str) -> None:
+        self.engine.send(OpenDataset(self.engine.ticket(), spec))
+        if self.gallery is None:
+            self.query_one(StatusLine).show_text(f"Opening {spec} ...")
+
+    def _ask_states(self) -> None:
+        self._asked_states = time.monotonic()
+        self._states_ticket = self.engine.ticket()
+        self.engine.send(AskCacheStates(self._states_ticket, self.spec))
+
+    def _choose_query(self, position: int) -> None:
+        if self.gallery is None or not len(self.gallery):
+            return
+        image_id = self.gallery.image_ids[position % len(self.gallery)]
+        self._set_target(Query(image_id=image_id, label=self.gallery.label(position % len(self.gallery))))
+        self._panel(DatasetPanel).show_query(position % len(self.gallery))
+
+    def _set_target(self, target: Query) -> None:
+        self.target = target
+        if target.path and not target.image_id:
+            self._panel(QueryPanel).show_query(self.spec, target, "Reading the picture ...")
+            ticket = self.engine.ticket()
+            self._large[ticket] = self._panel(QueryPanel).show_outside_picture
+            self.engine.send(AskPicture(ticket, "", target.path, 512))
+        self._ask_neighbours()
+
+    def _ask_neighbours(self) -> None:
+        """Search with the query under the current model, unless that is on the screen already."""
+        if self.target is None or self.gallery is None:
+            return
+        self._show_status()
+        state = self.states.get(self.model)
+        if state is None or not state.embedded:
+            self._panel(QueryPanel).show_query(self.spec, self.target, self._why_no_neighbours())
+            return
+        if self._answered == (self.model, self.target, state.embedded):
+            return
+        self._search = self.engine.ticket()
+        self.engine.send(
+            Search(self._search, self.spec, self.model, image_id=self.target.image_id, path=self.target.path)
+        )
+
+    def _why_no_neighbours(self) -> str:
+        if self._open_job(self.model) is not None:
+            return f"Embedding with {self.model}: neighbours appear as soon as there are some."
+        return f"Not embedded with {self.model} yet: press e to embed {len(self.gallery or ()):,} images."
+
+    @on(ImageChosen)
+    def _image_chosen(self, message: ImageChosen) -> None:
+        if self.gallery is not None and message.image_id in self.gallery.position_of:
+            self._choose_query(self.gallery.position_of[message.image_id])
+            self.action_panel("query")
+
+    @on(ModelChosen)
+    def _model_chosen(self, message: ModelChosen) -> None:
+        self._use_model(message.model)
+
+    def _use_model(self, model: str) -> None:
+        try:
+            checkpoint = self.catalogue.resolve(model)
+        except UnknownModel as error:
+            self.notify(printable(str(error)), severity="error", markup=False, timeout=8)
+            return
+        self.model = checkpoint.slug
+        self._panel(CataloguePanel).show_model(self.model)
+        self._panel(DatasetPanel).show_states(self.states, self.model)
+        self._show_top()
+        self.refresh_bindings()
+        self._auto_embed(AUTO_EMBED_ON_SWITCH)
+        self._ask_neighbours()
+
+    def _models_at_hand(self) -> list[str]:
+        """The models to switch between: what runs here now, and what this dataset is embedded with."""
+        return [
+            c.slug for c in self.catalogue.checkpoints if runs_here(c) or c.slug in self.states or c.slug == self.model
+        ]
+
+    def action_switch_model(self, step: int) -> None:
+        """Use the next or the previous model for the same query."""
+        models = self._models_at_hand() or [self.model]
+        at = models.index(self.model) if self.model in models else 0
+        self._use_model(models[(at + step) % len(models)])
+
+    def action_choose_model(self) -> None:
+        """Choose a model by typing a part of its name."""
+        commands = [
+            SimpleCommand(
+                f"{checkpoint.slug}  {family.name}",
+                lambda slug=checkpoint.slug: self._use_model(slug),
+                f"{family.organisation} {family.first_public}",
+            )
+            for family in self.catalogue.families
+            for checkpoint in family.checkpoints
+        ]
+        self.search_commands(commands, placeholder="Model: type a part of its name")
+
+    def action_step(self, step: int) -> None:
+        """Make the next or the previous image the query."""
+        if self.gallery is None or self.target is None:
+            return
+        at = self.gallery.position_of.get(self.target.image_id, -1 if step > 0 else 0)
+        self._choose_query((at + step) % len(self.gallery))
+
+    def action_random(self) -> None:
+        """Make any image the query."""
+        if self.gallery is not None and len(self.gallery):
+            self._choose_query(random.randrange(len(self.gallery)))
+
+    def action_open_picture(self) -> None:
+        """Ask for a picture from outside as the query."""
+
+        def opened(name: str | None) -> None:
+            if name:
+                self._set_target(Query(path=name))
+                self.action_panel("query")
+
+        self.push_screen(
+            Ask(
+                "Open a picture as query",
+                "A path on this machine or an http(s) address. Enter opens, Esc leaves.",
+                "~/photos/cat.jpg",
+            ),
+            opened,
+        )
+
+    def action_open_dataset(self) -> None:
+        """Ask for another folder of images."""
+
+        def opened(name: str | None) -> None:
+            if name:
+                self._open(name if name == "sample" else str(Path(name).expanduser().absolute()))
+
+        self.push_screen(
+            Ask("Open a dataset", "A folder of images, or `sample`. Enter opens, Esc leaves.", "~/photos"),
+            opened,
+        )
+
+    # ---- embedding
+
+    def _open_job(self, model: str) -> Job | None:
+        return next((j for j in self.jobs.values() if j.is_open and j.model == model and j.spec == self.spec), None)
+
+    def _auto_embed(self, most: int) -> None:
+        """Embed a small dataset without being asked, if the model needs no download and nobody stopped it before."""
+        if self.gallery is None or len(self.gallery) > most or self.model in self.states:
+            return
+        tried = any(job.model == self.model and job.spec == self.spec for job in self.jobs.values())
+        if not tried and runs_here(self.catalogue.resolve(self.model)):
+            self.action_embed()
+
+    def action_embed(self) -> None:
+        """Embed the dataset with the current model."""
+        if self.gallery is None or self._open_job(self.model) is not None:
+            return
+        job = Job(self.engine.ticket(), self.spec, self.gallery.title, self.model)
+        self.jobs[job.ticket] = job
+        self.engine.send(Embed(job.ticket, job.spec, (job.model,)))
+        self._panel(QueryPanel).say(self._why_no_neighbours())
+        self._show_status()
+        self.refresh_bindings()
+
+    def action_stop_embedding(self) -> None:
+        """Stop embedding with the current model; what is done stays."""
+        job = self._open_job(self.model)
+        if job is not None:
+            self._cancel(job.ticket)
+
+    def _cancel(self, ticket: int) -> None:
+        job = self.jobs.get(ticket)
+        if job is not None and job.is_open:
+            job.state = "stopping"
+            self.engine.send(Cancel(ticket))
+            self._show_status()
+
+    def _show_status(self) -> None:
+        line = self.screen_stack[0].query_one(StatusLine)
+        open_jobs = [job for job in self.jobs.values() if job.is_open]
+        if open_jobs:
+            current = next((job for job in open_jobs if job.progress is not None), open_jobs[0])
+            line.show_job(current, len(open_jobs) - 1)
+            return
+        ended = [job for job in self.jobs.values() if job.model == self.model and job.spec == self.spec]
+        if ended and ended[-1].state == "failed":
+            line.show_text(ended[-1].sentence(), "$text-error")
+        elif ended:
+            line.show_text(f"{ended[-1].title} with {self.model}: {ended[-1].sentence()}")
+        elif self.gallery is not None:
+            line.show_text(
+                f"{len(self.gallery):,} images, {len(self.gallery.labels):,} labels. Pictures: {self.terminal.graphics.value}"
+            )
+
+    # ---- windows
+
+    def action_zoom(self) -> None:
+        """Look at the query and a neighbour as large as the terminal allows."""
+        if self.target is None:
+            return
+        panel = self._panel(QueryPanel)
+        name = self.target.image_id or self.target.path
+        subjects = [Subject(self.target.image_id, "Query", f"{self.target.label or ''}  {name}".strip())]
+        for neighbour in panel.neighbours:
+            facts = f"{neighbour.label or ''}  {neighbour.image_id}".strip()
+            subjects.append(Subject(neighbour.image_id, f"{neighbour.rank}  {neighbour.score:.3f}", facts))
+        under = panel.under_cursor
+        self.push_screen(
+            Zoom(self.terminal, subjects, under.rank if under else 0, self._load_large),
+            lambda cell: panel.move_cursor(cell or 0),
+        )
+
+    def _load_large(self, image_id: str, done: Callable[[Image | str], None]) -> None:
+        ticket = self.engine.ticket()
+        self._large[ticket] = done
+        path = "" if image_id or self.target is None else self.target.path
+        self.engine.send(AskPicture(ticket, self.spec if image_id else "", image_id or path, _ZOOM_PIXELS))
+
+    def action_filter(self) -> None:
+        """Filter the models, or the images where their panel is active."""
+        panel = (
+            self._panel(DatasetPanel) if self._panel(DatasetPanel).has_class("active") else self._panel(CataloguePanel)
+        )
+        if not panel.has_class("active"):
+            self.action_panel(panel.id or "")
+        self.call_after_refresh(panel.begin_filter)
+
+    def action_cycle_graphics(self) -> None:
+        """Draw pictures by the next protocol."""
+        self.terminal = replace(self.terminal, graphics=graphics_after(self.terminal.graphics))
+        self._panel(DatasetPanel).set_terminal(self.terminal)
+        self._panel(QueryPanel).set_terminal(self.terminal)
+        self.notify(f"Pictures: {self.terminal.graphics.value}", timeout=2, markup=False)
+
+    def action_jobs(self) -> None:
+        """Show the embedding jobs."""
+        self.push_screen(Jobs(lambda: list(self.jobs.values()), self._cancel))
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        keys: dict[str, str] = {}
+        for binding in self.BINDINGS:
+            if isinstance(binding, Binding):
+                shown = {"[ ]": "]"}.get(binding.key_display or "", binding.key_display) or binding.key.replace(
+                    "shift+tab", "Shift-Tab"
+                ).replace("tab", "Tab")
+                keys[shown] = f"{keys[shown]}; {binding.tooltip}" if shown in keys else binding.tooltip
+        keys["Ctrl+P"] = "every command, by typing a part of its name"
+        self.push_screen(Help(list(keys.items())))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Put every action into the command palette."""
+        for binding in self.BINDINGS:
+            if isinstance(binding, Binding) and self.check_action(binding.action.split("(")[0], ()):
+                yield SystemCommand(
+                    binding.tooltip[:1].upper() + binding.tooltip[1:],
+                    f"key {binding.key_display or binding.key}",
+                    lambda action=binding.action: self.call_later(self.run_action, action),
+                )
+        yield SystemCommand("Change the theme", "dark, light and others", self.action_change_theme)
+
+
+_PANEL_ACTIONS = frozenset(
+    {"panel", "next_panel", "switch_model", "choose_model", "step", "random", "open_picture", "embed",
+     "stop_embedding", "zoom", "filter", "jobs", "open_dataset", "help", "quit"}
+)  # fmt: skip
+
+
+def run(settings: Settings, spec: str, terminal: Terminal, model: str, device: str = "auto") -> int:
+    """Open the explorer and stay until the user leaves; returns the exit code.
+
+    Raises:
+        UnknownModel, CatalogueError, StorageError: before the screen is taken.
+    """
+    catalogue = load_catalogue(settings.models_file)
+    slug = catalogue.resolve(model).slug
+    engine = Engine(settings, lambda event: None, device)
+    app = VisexploreApp(engine, catalogue, terminal, spec, slug)
+    engine.on_event = app.receive
+    engine.start()
+    try:
+        return app.run() or 0
+    finally:
+        engine.stop()

@@ -1,0 +1,146 @@
+"""The entry of the command line. `visexplore` alone opens the explorer; the rest goes to the commands.
+
+Typer takes as long to import as a tenth of the time that the explorer may take to its first paint. A plain
+call of the explorer is therefore recognised here, with the standard library alone; commands, help, and every line
+with something unusual in it are Typer's.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from visexplore.core.errors import UserError
+from visexplore.tui.commands.common import Globals, guard, look_at_terminal, tell
+from visexplore.tui.terminal import Color, Graphics, apply_color
+
+COMMANDS = ("explore", "models", "datasets", "embed", "query", "cache", "doctor")
+
+_WITH_VALUE = {
+    "-m": "model",
+    "--model": "model",
+    "--device": "device",
+    "--home": "home",
+    "--graphics": "graphics",
+    "--color": "color",
+}
+_FLAGS = {"--offline": "offline", "--quiet": "quiet", "--verbose": "verbose"}
+_CHOICES = {"graphics": ("auto", *Graphics), "color": ("auto", *Color)}
+
+
+@dataclass(slots=True)
+class Line:
+    """A command line as far as it is understood without Typer.
+
+    Attributes:
+        command: the command that it names; empty for the explorer.
+        words: what is no option, up to the command.
+        options: the explorer's and the global options.
+        plain: nothing but these; otherwise Typer has to read it.
+    """
+
+    command: str = ""
+    words: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    plain: bool = True
+
+
+def read_line(argv: Sequence[str]) -> Line:
+    """Read a command line up to its command, or to its end where there is none."""
+    line = Line()
+    tokens = iter(argv)
+    for token in tokens:
+        name, equals, value = token.partition("=")
+        if token in _FLAGS:
+            line.options[_FLAGS[token]] = True
+        elif name in _WITH_VALUE and (token == name or name.startswith("--")):
+            option = _WITH_VALUE[name]
+            line.options[option] = value = value if equals else next(tokens, "")
+            line.plain &= value != "" and value in _CHOICES.get(option, (value,))
+        elif token.startswith("-"):
+            line.plain = False
+        elif not line.words and token in COMMANDS:
+            line.command = token
+            return line
+        else:
+            line.words.append(token)
+    line.plain &= len(line.words) < 2
+    return line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; return the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show are no error
+    line = read_line(argv)
+    if not line.command and line.words and (mistake := _mistyped_command(line.words[0])):
+        tell(f"Error: {mistake}")
+        return mistake.exit_code
+    if line.plain and not line.command:
+        spec = line.words[0] if line.words else "sample"
+        model, device = line.options.pop("model", ""), line.options.pop("device", "auto")
+        options = Globals(**line.options)
+        return guard(lambda: explore(spec, model, device, options), options)
+    from visexplore.tui.commands.lines import run
+
+    asks_about_all = not line.words and not {"--help", "--version"}.isdisjoint(argv)
+    return run(argv if line.command or asks_about_all else ["explore", *argv])
+
+
+def explore(spec: str, model: str, device: str, options: Globals) -> int:
+    """Open the explorer, after looking for what is wrong with the call while it can still be told in a line.
+
+    Args:
+        spec: names the dataset.
+        model: name of the model to begin with; empty for the default.
+        device: to embed on.
+        options: the global options.
+
+    Raises:
+        UserError: there is no such dataset or model, or no terminal.
+        EmptyDataset, SettingsError, CatalogueError, StorageError: see there.
+    """
+    if spec != "sample" and not os.path.isdir(os.path.expanduser(spec)):  # noqa: PTH111, PTH112 - as `open_dataset`
+        from visexplore.core.datasets import open_dataset
+
+        open_dataset(spec)  # knows all kinds of datasets, and says what is wrong with this one
+    if not (os.isatty(0) and os.isatty(1)):
+        raise UserError(
+            "The explorer needs a terminal for its input and its output",
+            "In scripts and pipes use `visexplore embed` and `visexplore query`.",
+        )
+    settings = options.settings()
+    from visexplore.core.catalogue import DEFAULT_MODEL
+
+    if model:
+        from visexplore.core.catalogue import load_catalogue
+
+        load_catalogue(settings.models_file).resolve(model)
+    terminal = look_at_terminal(settings)
+    apply_color(terminal.color)
+    from visexplore.tui.app import run
+
+    return run(settings, spec, terminal, model or DEFAULT_MODEL, device)
+
+
+def _mistyped_command(word: str) -> UserError | None:
+    """Return what to say of a word that is no folder but nearly a command; None if it is something else."""
+    if "/" in word or os.path.exists(word):  # noqa: PTH110 - pathlib is not needed before the first paint
+        return None
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, COMMANDS, n=1, cutoff=0.7)
+    if not close:
+        return None
+    return UserError(
+        f"There is no command '{word}' and no folder of that name", f"Did you mean `visexplore {close[0]}`?"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

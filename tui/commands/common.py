@@ -1,0 +1,152 @@
+"""What every command line has: the global options, the settings they lead to, and how failures are told.
+
+The explorer passes through here before its first paint, so only the standard library and the two modules that
+it needs anyway are imported.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from visexplore.core.errors import SettingsError, VisexploreError
+from visexplore.core.settings import Settings, load_settings
+from visexplore.tui.terminal import Color, Graphics, Terminal, detect
+
+INTERRUPTED = 128 + 2  # what shells report for a program ended by Ctrl-C, and by a closed pipe
+BROKEN_PIPE = 128 + 13
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The options that every command takes, as given; None and False where they are not.
+
+    Attributes:
+        home: folder of everything that is derived.
+        offline: open no socket.
+        graphics: picture protocol.
+        color: colour depth.
+        quiet: no progress and no notes.
+        verbose: tracebacks, and lists in full.
+    """
+
+    home: str | None = None
+    offline: bool = False
+    graphics: str | None = None
+    color: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+    def over(self, before: Globals) -> Globals:
+        """Return these options, completed by those that stood before the command."""
+        return Globals(
+            home=self.home or before.home,
+            offline=self.offline or before.offline,
+            graphics=self.graphics or before.graphics,
+            color=self.color or before.color,
+            quiet=self.quiet or before.quiet,
+            verbose=self.verbose or before.verbose,
+        )
+
+    def settings(self) -> Settings:
+        """Return the settings of this run.
+
+        Raises:
+            SettingsError: the configuration file is wrong.
+        """
+        home = Path(os.path.expanduser(self.home)) if self.home else None  # noqa: PTH111 - fails for unknown users
+        settings = load_settings(home, offline=self.offline, graphics=self.graphics, color=self.color)
+        _choice(settings.graphics, Graphics, "graphics")
+        _choice(settings.color, Color, "color")
+        return settings
+
+
+def look_at_terminal(settings: Settings, *, pictures: bool = True) -> Terminal:
+    """Find out what the terminal can show; it is sent a query only where pictures are wanted."""
+    graphics = _choice(settings.graphics, Graphics, "graphics") if pictures else Graphics.TEXT
+    return detect(graphics, _choice(settings.color, Color, "color"))
+
+
+def _choice[T: (Graphics, Color)](name: str, kind: type[T], key: str) -> T | Literal["auto"]:
+    if name == "auto":
+        return "auto"
+    try:
+        return kind(name)
+    except ValueError as error:
+        known = ", ".join(["auto", *kind])
+        raise SettingsError(f"'{name}' in config.toml is no value of `{key}`", f"It can be {known}.") from error
+
+
+def tell(text: str) -> None:
+    """Write one line to standard error, whatever `text` holds."""
+    from visexplore.core.text import printable
+
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()
+
+
+def guard(action: Callable[[], int | None], options: Globals) -> int:
+    """Run a command; return its exit code, after telling in one sentence what went wrong, if something did."""
+    try:
+        code = action() or 0
+        sys.stdout.flush()
+    except VisexploreError as error:
+        _tell_error(error, verbose=options.verbose)
+        return error.exit_code
+    except KeyboardInterrupt:
+        tell("Stopped. What was embedded is kept.")
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader, such as `head`, has what it wanted. Python's own flush at the end must not fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" ({error.filename})" if error.filename else ""
+            tell(f"Error: A disk is full{where}. Free some space and start again.")
+            return 1
+        _tell_fault(error, options)
+        return 1
+    return code
+
+
+def _tell_error(error: VisexploreError, *, verbose: bool) -> None:
+    if verbose:
+        _show_traceback(error)
+    tell(f"Error: {error}")
+
+
+def _tell_fault(error: Exception, options: Globals) -> None:
+    """Tell of a fault of ours: one sentence, and where the traceback is."""
+    if options.verbose:
+        _show_traceback(error)
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    what = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    log = _log(error, options)
+    where = f"The traceback is in {log}" if log else "Run it again with --verbose to see where"
+    tell(f"Error: visexplore failed unexpectedly ({what}). {where}.")
+
+
+def _show_traceback(error: Exception) -> None:
+    for part in traceback.format_exception(error):
+        for line in part.splitlines():
+            tell(line)
+
+
+def _log(error: Exception, options: Globals) -> Path | None:
+    try:
+        file = options.settings().home / "logs" / "errors.log"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sys.argv}\n")
+            stream.writelines(traceback.format_exception(error))
+    except (OSError, VisexploreError):
+        return None
+    return file

@@ -1,0 +1,264 @@
+"""The command lines: their arguments, options and help. Each command's work is in its own module.
+
+Nothing that works is imported before a command is called, so that help and mistakes are told at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+import typer
+from visexplore.tui.commands.common import Globals, guard, tell
+
+type Body = Callable[..., int | None]
+
+app = typer.Typer(
+    name="visexplore",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    subcommand_metavar="[DATASET] | COMMAND [ARGS]...",
+    help="Show which pretrained visual model suits your own images.\n\n`visexplore [DATASET]` opens the explorer on a "
+    "folder of images, or on the bundled `sample`. A folder that is called like a command is written ./models.",
+)
+cache_app = typer.Typer(help="Show or delete what is stored: embeddings and thumbnails.", rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"visexplore {version('visexplore')}")
+        raise typer.Exit
+
+
+def _globals(
+    home: Annotated[
+        str | None,
+        typer.Option("--home", metavar="DIR", help="Where embeddings, thumbnails and logs are kept."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Open no socket at all.")] = False,
+    graphics: Annotated[
+        Literal["auto", "kitty", "sixel", "halfblock", "text"] | None,
+        typer.Option("--graphics", help="How pictures are drawn."),
+    ] = None,
+    color: Annotated[
+        Literal["auto", "truecolor", "256", "16", "none"] | None,
+        typer.Option("--color", help="How many colours the terminal has."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Tracebacks, and lists in full.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> Globals:
+    del version  # its callback has acted on it
+    return Globals(home, offline, graphics, color, quiet, verbose)
+
+
+_GLOBALS = inspect.signature(_globals, eval_str=True).parameters
+
+
+def _shape(function: Callable[..., object], like: Callable[..., object] | None = None) -> None:
+    """Make Typer see `function` with a context, the parameters of `like` after its first, and the global ones."""
+    own = list(inspect.signature(like, eval_str=True).parameters.values())[1:] if like else []
+    context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [
+        context,
+        *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *_GLOBALS.values())),
+    ]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    function.__dict__["__signature__"] = inspect.Signature(parameters)
+
+
+def _command(name: str, parent: typer.Typer = app) -> Callable[[Body], Body]:
+    """Add a command that takes the global options too, and that tells failures in one sentence."""
+
+    def add(body: Body) -> Body:
+        def command(ctx: typer.Context, **values: object) -> int:
+            given = _globals(**{name: values.pop(name) for name in _GLOBALS})  # type: ignore[arg-type]
+            options = given.over(ctx.find_root().obj or Globals())
+            return guard(lambda: body(options, **values), options)
+
+        _shape(command, body)
+        parent.command(name, help=body.__doc__)(command)
+        return body
+
+    return add
+
+
+def _before_command(ctx: typer.Context, **values: object) -> None:
+    ctx.obj = _globals(**values)  # type: ignore[arg-type]
+
+
+_shape(_before_command)
+app.callback()(_before_command)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command line; return the exit code."""
+    command = typer.main.get_command(app)
+    try:
+        return command.main(list(argv), prog_name="visexplore", standalone_mode=False) or 0
+    except Exception as error:
+        # Mistakes in the line. Their class has no public name, and Typer would print the words unescaped.
+        if not hasattr(error, "format_message"):
+            raise
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "visexplore"
+        message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+        tell(f"Error: {message}. Try `{path} --help`.")
+        return 2
+
+
+Model = Annotated[
+    list[str] | None,
+    typer.Option("-m", "--model", metavar="MODEL", help="A catalogue name or timm:NAME; repeat it for several models."),
+]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, ... or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DatasetArgument = typer.Argument(metavar="DATASET", help="A folder of images, or `sample`.", show_default=False)
+
+
+@_command("explore")
+def _explore(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument] = "sample",
+    model: Annotated[
+        str,
+        typer.Option("-m", "--model", metavar="MODEL", help="The model to begin with.", show_default=False),
+    ] = "",
+    device: Device = "auto",
+) -> int:
+    """Open the explorer: this is what `visexplore [DATASET]` does."""
+    from visexplore.tui.cli import explore
+
+    return explore(dataset, model, device, options)
+
+
+@_command("models")
+def _models(
+    options: Globals,
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]", help="A family or a checkpoint to show in full, or words to look for."),
+    ] = None,
+    family: Annotated[str | None, typer.Option(metavar="ID", help="Of one family.")] = None,
+    text: Annotated[str, typer.Option(metavar="WORDS", help="All of these words occur.")] = "",
+    organisation: Annotated[str | None, typer.Option(metavar="NAME", help="Made there.")] = None,
+    year: Annotated[int | None, typer.Option(metavar="YEAR", help="First public in that year.")] = None,
+    loader: Annotated[str | None, typer.Option(metavar="LIBRARY", help="Loaded with that library.")] = None,
+    modality: Annotated[str | None, typer.Option(metavar="WORD", help="Such as text.")] = None,
+    licence: Annotated[str | None, typer.Option(metavar="NAME", help="Weights under that licence.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="Runs here now, without a download.")] = False,
+    json: Json = False,
+) -> int:
+    """List the catalogue, or show one of its entries in full."""
+    from visexplore.tui.commands import models
+
+    return models.run(
+        options,
+        names=name or [],
+        as_json=json,
+        runs_here=here,
+        wanted={
+            "text": text, "family": family, "organisation": organisation, "year": year, "loader": loader,
+            "modality": modality, "licence": licence,
+        },
+    )  # fmt: skip
+
+
+@_command("datasets")
+def _datasets(options: Globals, json: Json = False) -> int:
+    """List the known datasets, where they are expected, and what of them is embedded."""
+    from visexplore.tui.commands import datasets
+
+    return datasets.run(options, as_json=json)
+
+
+@_command("embed")
+def _embed(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument],
+    model: Model = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(metavar="P", help="float32, bf16 or fp16.")] = "float32",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Images of a batch; by default what suits the device."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="The first N images only.")] = None,
+    json: Json = False,
+) -> int:
+    """Embed a dataset with one or several models; what is embedded already is reused."""
+    from visexplore.tui.commands import embed
+
+    return embed.run(
+        options,
+        dataset,
+        model,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        limit=limit,
+        as_json=json,
+    )
+
+
+@_command("query")
+def _query(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument],
+    image: Annotated[
+        str | None, typer.Option(metavar="PATH|URL|-", help="Search with this picture; - is standard input.")
+    ] = None,
+    image_id: Annotated[
+        str | None, typer.Option("--id", metavar="IMAGE_ID", help="Search with this image of the dataset.")
+    ] = None,
+    model: Model = None,
+    k: Annotated[int, typer.Option("-k", metavar="K", min=1, help="How many neighbours.")] = 5,
+    json: Json = False,
+) -> int:
+    """Find the nearest images of a dataset; embeds first what is not embedded yet."""
+    from visexplore.tui.commands import query
+
+    return query.run(options, dataset, model, image=image, image_id=image_id, k=k, as_json=json)
+
+
+@_command("doctor")
+def _doctor(options: Globals, json: Json = False) -> int:
+    """Look at terminal, pictures, device, hub and caches, and say what is wrong."""
+    from visexplore.tui.commands import doctor
+
+    return doctor.run(options, as_json=json)
+
+
+@_command("ls", cache_app)
+def _cache_ls(options: Globals, json: Json = False) -> int:
+    """List the stored embeddings and the thumbnails, with their sizes."""
+    from visexplore.tui.commands import cache
+
+    return cache.run_ls(options, as_json=json)
+
+
+@_command("rm", cache_app)
+def _cache_rm(
+    options: Globals,
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[PATH|DATASET]", help="A path that `cache ls` shows, or a dataset."),
+    ] = None,
+    model: Model = None,
+    everything: Annotated[bool, typer.Option("--all", help="All embeddings and the thumbnails.")] = False,
+    thumbnails: Annotated[bool, typer.Option("--thumbnails", help="The thumbnails.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> int:
+    """Delete embeddings of a dataset or the thumbnails; says what would go, and asks."""
+    from visexplore.tui.commands import cache
+
+    return cache.run_rm(options, what, model or [], everything=everything, thumbnails=thumbnails, yes=yes, as_json=json)

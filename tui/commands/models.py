@@ -1,0 +1,284 @@
+"""`visexplore models`: the catalogue as a table, or one entry with everything that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
+
+from visexplore.core.catalogue import (
+    LIBRARIES,
+    OUTSIDE,
+    Catalogue,
+    Checkpoint,
+    Family,
+    Link,
+    Paper,
+    load_catalogue,
+    weights_status,
+)
+from visexplore.core.catalogue import (
+    as_json as catalogue_json,
+)
+from visexplore.core.catalogue import (
+    runs_here as checkpoint_runs_here,
+)
+from visexplore.core.encoders import LOADERS_READY
+from visexplore.core.errors import UnknownModel, UserError
+from visexplore.core.text import count
+from visexplore.tui.commands.common import Globals
+from visexplore.tui.commands.output import Column, Output, plain
+
+_runs_here = partial(checkpoint_runs_here, ready=LOADERS_READY)
+
+
+def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: bool, wanted: Mapping[str, Any]) -> int:
+    """Print the entry of that name, or what matches.
+
+    Args:
+        options: the global options.
+        names: one name of an entry, or words to look for.
+        as_json: print JSON.
+        runs_here: only what runs here without a download.
+        wanted: the other filters, as `Catalogue.filter` takes them.
+    """
+    settings = options.settings()
+    output = Output(options, settings)
+    catalogue = load_catalogue(settings.models_file)
+    if wanted["loader"] and wanted["loader"].lower() not in LIBRARIES:
+        raise UserError(f"No loader is called '{wanted['loader']}'", f"Loaders: {', '.join(LIBRARIES)}.")
+    filters = {**wanted, "runs_here": _runs_here if runs_here else None}
+    if len(names) == 1 and not any(filters.values()):
+        entry = _named(catalogue, names[0])
+        if isinstance(entry, UnknownModel):
+            families = catalogue.filter(names[0])
+            if not families:
+                raise entry
+        else:
+            _print_entry(output, catalogue, entry, as_json=as_json)
+            return 0
+    else:
+        filters["text"] = " ".join([*names, wanted["text"]])
+        families = catalogue.filter(**filters)
+    if as_json:
+        output.json(catalogue_json(families, weights_status))
+    else:
+        _print_list(output, families)
+    return 0
+
+
+def _named(catalogue: Catalogue, name: str) -> Family | Checkpoint | UnknownModel:
+    try:
+        return catalogue.family(name)
+    except UnknownModel:
+        pass
+    try:
+        return catalogue.resolve(name)
+    except UnknownModel as error:
+        families = get_close_matches(name.lower(), [family.id for family in catalogue.families], 3)
+        if not families:
+            return error
+        return UnknownModel(f"{error.message}; families of a similar name: {', '.join(families)}", error.hint)
+
+
+# ---- the list
+
+
+def _print_list(output: Output, families: Sequence[Family]) -> None:
+    columns = [
+        Column("model", style="bold", keep=True),
+        Column("family"),
+        Column("loader"),
+        Column("dim", right=True),
+        Column("input", right=True),
+        Column("params M", right=True),
+        Column("weights MB", right=True),
+        Column("licence"),
+        Column("weights"),
+    ]
+    rows = [row for family in families for row in _rows(family)]
+    if rows:
+        output.table(columns, rows)
+    checkpoints = sum(len(family.checkpoints) for family in families)
+    here = sum(_runs_here(checkpoint) for family in families for checkpoint in family.checkpoints)
+    of_families = "1 family" if len(families) == 1 else f"{len(families)} families"
+    output.note(
+        f"{count(checkpoints, 'checkpoint')} of {of_families}, {here} of them run here now. "
+        "`visexplore models NAME` shows one in full."
+        if rows
+        else "No model of the catalogue matches."
+    )
+
+
+def _rows(family: Family) -> Iterable[Sequence[str]]:
+    if not family.checkpoints:
+        yield ("-", family.id, "", "", "", "", "", "", "never released" if family.unreleased else "")
+    for checkpoint in family.checkpoints:
+        yield (
+            checkpoint.slug,
+            family.id,
+            checkpoint.loader,
+            plain(checkpoint.dim),
+            plain(checkpoint.input_size),
+            plain(checkpoint.parameters_m),
+            plain(checkpoint.weights_mb),
+            checkpoint.licence,
+            str(weights_status(checkpoint)),
+        )
+
+
+# ---- one entry
+
+
+def _print_entry(output: Output, catalogue: Catalogue, entry: Family | Checkpoint, *, as_json: bool) -> None:
+    if isinstance(entry, Family):
+        family = entry
+    else:
+        family = _family_of(catalogue, entry).model_copy(update={"checkpoints": (entry,)})
+    if as_json:
+        output.json(catalogue_json([family], weights_status))
+        return
+    if isinstance(entry, Family):
+        _print_family(output, family)
+        if len(family.checkpoints) == 1:
+            output.line()
+            _print_checkpoint(output, family.checkpoints[0], family)
+        elif family.checkpoints:
+            output.line()
+            _print_list(output, [family])
+    else:
+        _print_checkpoint(output, entry, family)
+
+
+def _family_of(catalogue: Catalogue, checkpoint: Checkpoint) -> Family:
+    if checkpoint.family != OUTSIDE:
+        return catalogue.family(checkpoint.family)
+    return Family.model_validate({"id": OUTSIDE, "name": "outside the catalogue"})
+
+
+def _print_family(output: Output, family: Family) -> None:
+    output.line(f"{family.name} ({family.id})", style="bold")
+    if family.remark:
+        output.line(family.remark)
+    output.line()
+    _facts(
+        output,
+        {
+            "organisation": family.organisation,
+            "kind": family.kind,
+            "takes": family.modality,
+            "status": family.status,
+            "never released": family.unreleased or family.unreleased_part,
+            "nearest": _with(family.nearest, family.nearest_note),
+            "sizes": family.parameters,
+            "weights then": family.weights_then,
+            "weights now": family.weights_now,
+            "licence of the code": family.licence_code,
+            "licence of the weights": family.licence_weights,
+        },
+    )
+    output.line()
+    _print_sources(output, family)
+    for number, correction in enumerate(family.corrections):
+        output.line(f"{'The seed document errs' if number == 0 else 'Also'}: {correction}")
+
+
+def _print_sources(output: Output, family: Family) -> None:
+    """Print what the seed document says beside what was found out since."""
+    agrees = {"yes": "agrees", "no": "differs from the seed document", "unstated": "the seed document names none"}
+    checked = {
+        "first public": _with(family.first_public, family.first_public_note),
+        "venue": _with(family.venue, agrees[family.venue_agrees]),
+        "venue checked in": family.venue_source,
+        "training data": family.training_data,
+        "code": "; ".join(family.code),
+        "papers": "; ".join(map(_paper, family.papers)),
+    }
+    seed = family.seed
+    said = (
+        {
+            "first public": seed.date,
+            "venue": seed.venue,
+            "training data": "; ".join(seed.data),
+            "code": "; ".join(map(_link, seed.models)),
+            "papers": "; ".join(map(_link, seed.papers)),
+            "remarks": "; ".join(seed.remarks),
+            "listed as": _with(seed.title, seed.section),
+            "figure": seed.figure,
+        }
+        if seed
+        else {}
+    )
+    rows = [(name, checked.get(name, ""), said.get(name, "")) for name in {**checked, **said}]
+    if output.is_tty and said:
+        columns = [Column("", keep=True), Column("verified"), Column("seed document", style="italic")]
+        output.table(columns, [row for row in rows if any(row[1:])])
+    else:
+        _facts(output, checked)
+        _facts(output, {f"{name} (seed document)": text for name, text in said.items()})
+
+
+def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) -> None:
+    output.line(f"{checkpoint.slug}", style="bold")
+    output.line()
+    rgb = {"mean": checkpoint.mean, "std": checkpoint.std}
+    _facts(
+        output,
+        {
+            "id": checkpoint.id,
+            "family": _with(family.name, f"visexplore models {family.id}" if family.id != OUTSIDE else ""),
+            "loader": _with(
+                checkpoint.loader, "" if checkpoint.loader in LOADERS_READY else "not part of this release yet"
+            ),
+            "class": checkpoint.model_class,
+            "hub": "/".join(filter(None, (checkpoint.hub_id, checkpoint.subfolder))),
+            "package": checkpoint.package or "",
+            "folder": checkpoint.folder,
+            "weights": _with(str(weights_status(checkpoint)), checkpoint.unreleased),
+            "runs here now": "yes" if _runs_here(checkpoint) else "no",
+            "in the seed document": _with("yes", checkpoint.seed_name) if checkpoint.seed_named else "",
+            "size": checkpoint.size_class,
+            "takes": checkpoint.modality,
+            "text tower": "yes" if checkpoint.has_text_tower else "no",
+            "embedding": count(checkpoint.dim, "number") if checkpoint.dim else "known once it is loaded",
+            "text embedding": count(checkpoint.text_dim, "number") if checkpoint.text_dim else "",
+            "pooling": checkpoint.pooling,
+            "input": f"{checkpoint.input_size} x {checkpoint.input_size} pixels" if checkpoint.input_size else "",
+            "resize": checkpoint.resize,
+            "centre crop": plain(checkpoint.crop_pct),
+            "interpolation": checkpoint.interpolation,
+            **{name: ", ".join(map(plain, values)) if values else "" for name, values in rgb.items()},
+            "parameters": _with(
+                f"{plain(checkpoint.parameters_m)} million" if checkpoint.parameters_m else "",
+                f"{plain(checkpoint.image_tower_parameters_m)} million for images"
+                if checkpoint.image_tower_parameters_m
+                else "",
+            ),
+            "download": _with(
+                f"{plain(checkpoint.weights_mb)} MB" if checkpoint.weights_mb else "", checkpoint.weights_mb_source
+            ),
+            "format": checkpoint.weights_format,
+            "licence": _with(checkpoint.licence, checkpoint.licence_note),
+            "training data": checkpoint.training_data,
+            "notes": checkpoint.notes,
+        },
+    )
+
+
+def _facts(output: Output, facts: Mapping[str, str]) -> None:
+    """Print names and values, without those that are empty."""
+    output.facts([(name, value) for name, value in facts.items() if value])
+
+
+def _with(value: str, note: str) -> str:
+    return f"{value} ({note})" if value and note else value
+
+
+def _paper(paper: Paper) -> str:
+    return " ".join(filter(None, (_with(paper.title, paper.venue), paper.url)))
+
+
+def _link(link: Link) -> str:
+    words = link.url if link.label == link.url else " ".join(filter(None, (link.label, link.url)))
+    return _with(words, link.note)

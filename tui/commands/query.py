@@ -1,0 +1,202 @@
+"""`visexplore query`: the nearest images of a dataset, with pictures where the terminal shows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from visexplore.core.catalogue import DEFAULT_MODEL
+from visexplore.core.errors import UnreadableImage, UserError, VisexploreError
+from visexplore.core.explorer import Explorer
+from visexplore.core.messages import EmbedReport, ModelResult, Neighbour, Picture, Query, QueryResult
+from visexplore.core.query_image import read_query_image
+from visexplore.core.text import cell_width, count, cut, cut_front
+from visexplore.tui.commands.common import Globals
+from visexplore.tui.commands.embed import embed
+from visexplore.tui.commands.output import Column, Output
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from rich.text import Text
+
+_PICTURE_SIDE = 256  # pixels: the size of thumbnails
+_GAP = 1  # cells between two pictures
+_BOXES = 6  # the query and its first five neighbours stand side by side
+_BOX_COLUMNS = (8, 24)  # of one picture: the least that shows something, the most that a thumbnail is sharp in
+
+
+def run(
+    options: Globals,
+    spec: str,
+    models: Sequence[str] | None,
+    *,
+    image: str | None,
+    image_id: str | None,
+    k: int,
+    as_json: bool,
+) -> int:
+    """Search and print; embeds first what is not embedded yet."""
+    if (image is None) == (image_id is None):
+        raise UserError(
+            "A query is either a picture of yours or an image of the dataset", "Give one of --image PATH and --id ID."
+        )
+    settings = options.settings()
+    output = Output(options, settings, pictures=True)
+    explorer = Explorer(settings)
+    dataset = explorer.dataset(spec)
+    data = None if image is None else read_query_image(image, offline=settings.offline)
+    # Whatever is wrong with the query is told now, not after minutes of embedding.
+    picture = _query_picture(explorer, spec, image or "", data, image_id)
+    models = list(dict.fromkeys(explorer.catalogue.resolve(model).key for model in models or [DEFAULT_MODEL]))
+    if missing := _not_embedded(explorer, spec, models):
+        _check_embedded(embed(explorer, spec, missing, options, silent=as_json), dataset.title)
+    result = explorer.query(spec, models, image_id=image_id, image=data, name=image or "", k=k)
+    if as_json:
+        output.json(result.as_json())
+    elif output.is_tty:
+        _show(output, explorer, spec, picture, result)
+    else:
+        _print(output, result)
+    return 0
+
+
+def _query_picture(explorer: Explorer, spec: str, name: str, data: bytes | None, image_id: str | None) -> Picture:
+    dataset = explorer.dataset(spec)
+    if image_id is not None:
+        name = image_id
+        record = dataset.record(image_id)
+    try:
+        return explorer.picture(dataset.read(record) if data is None else data, _PICTURE_SIDE)
+    except UnreadableImage as error:
+        raise UnreadableImage(f"'{name}' cannot be read as a picture ({error.message})", error.hint) from error
+
+
+def _not_embedded(explorer: Explorer, spec: str, models: Sequence[str]) -> list[str]:
+    complete = {state.model for state in explorer.cache_states(spec) if state.embedded + state.failed == state.total}
+    return [model for model in models if explorer.catalogue.resolve(model).slug not in complete]
+
+
+def _check_embedded(reports: Sequence[EmbedReport], title: str) -> None:
+    if any(report.cancelled for report in reports):
+        raise KeyboardInterrupt
+    for report in reports:
+        if len(report.skipped) == report.images:
+            raise VisexploreError(
+                f"None of the {count(report.images, 'image')} of {title} can be read",
+                f"The first one, {report.skipped[0].image_id}: {report.skipped[0].reason}.",
+            )
+
+
+def _facts(result: ModelResult) -> str:
+    return (
+        f"{result.model}: {result.gallery:,} images searched, {result.dim:,} numbers an embedding, "
+        f"{result.seconds * 1000:,.1f} ms"
+    )
+
+
+def _describe(query: Query) -> str:
+    name = query.image_id or query.path
+    return f"query {name}" + (f"  ({query.label})" if query.label else "")
+
+
+def _mark(query: Query, neighbour: Neighbour) -> str:
+    """Return `✓` or `✗` where both labels are known."""
+    if query.label is None or neighbour.label is None:
+        return ""
+    return "✓" if neighbour.label == query.label else "✗"
+
+
+# ---- plain
+
+
+def _print(output: Output, result: QueryResult) -> None:
+    output.line(_describe(result.query))
+    columns = [Column("rank", right=True), Column("score", right=True), Column(""), Column("label"), Column("image")]
+    for of_model in result.results:
+        output.line()
+        output.line(_facts(of_model))
+        output.table(
+            columns,
+            [
+                (str(n.rank), f"{n.score:.4f}", _mark(result.query, n), n.label or "", n.image_id)
+                for n in of_model.neighbours
+            ],
+        )
+
+
+# ---- on a terminal
+
+
+def _show(output: Output, explorer: Explorer, spec: str, query: Picture, result: QueryResult) -> None:
+    from visexplore.tui.graphics import install
+
+    install(output.terminal)
+    output.line(_describe(result.query), style="bold")
+    width = _box_columns(output.terminal.columns)
+    for of_model in result.results:
+        output.line()
+        output.line(_facts(of_model), style="dim")
+        boxes = [(_image(query), _query_caption(result.query, width))]
+        boxes += [
+            (_image(_neighbour_picture(explorer, spec, neighbour)), _caption(result.query, neighbour, width))
+            for neighbour in of_model.neighbours
+        ]
+        for start in range(0, len(boxes), _BOXES):
+            _show_row(output, boxes[start : start + _BOXES], width)
+
+
+def _box_columns(columns: int) -> int:
+    least, most = _BOX_COLUMNS
+    return min(most, max(least, (columns - 1) // _BOXES - _GAP))
+
+
+def _image(picture: Picture) -> Image:
+    from PIL import Image
+
+    return Image.frombytes("RGB", (picture.width, picture.height), picture.pixels)
+
+
+def _neighbour_picture(explorer: Explorer, spec: str, neighbour: Neighbour) -> Picture:
+    try:
+        return explorer.thumbnail(spec, neighbour.image_id)
+    except UnreadableImage:  # it was readable when it was embedded: a grey box says that it no longer is
+        return Picture(1, 1, b"\x80\x80\x80")
+
+
+type _Caption = Sequence[tuple[str, str]]  # lines with their styles
+
+
+def _query_caption(query: Query, width: int) -> _Caption:
+    name = cut_front(os.path.basename(query.image_id or query.path), width)  # noqa: PTH119 - an id is no path
+    return [("query", "bold"), (cut(query.label or "", width), "bold"), (name, "dim")]
+
+
+def _caption(query: Query, neighbour: Neighbour, width: int) -> _Caption:
+    mark = _mark(query, neighbour)
+    style = {"✓": "green", "✗": "red"}.get(mark, "")
+    name = cut_front(os.path.basename(neighbour.image_id), width)  # noqa: PTH119 - an id is no path
+    label = cut(neighbour.label or "", width)
+    return [(f"{neighbour.rank}  {neighbour.score:.3f} {mark}".rstrip(), style), (label, style), (name, "dim")]
+
+
+def _show_row(output: Output, boxes: Sequence[tuple[Image, _Caption]], width: int) -> None:
+    from visexplore.tui.graphics import Pictures
+
+    pictures = [image for image, _ in boxes]
+    output.console.print(Pictures(pictures, output.terminal, columns=width, rows=width // 2, gap=_GAP), end="")
+    for line in zip(*(caption for _, caption in boxes), strict=True):
+        output.console.print(_side_by_side(line, width), no_wrap=True, overflow="ignore", crop=False)
+    output.line()
+
+
+def _side_by_side(parts: Sequence[tuple[str, str]], width: int) -> Text:
+    from rich.text import Text
+
+    line = Text()
+    for text, style in parts:
+        shown = cut(text, width)
+        line.append(shown, style)
+        line.append(" " * (width + _GAP - cell_width(shown)))
+    line.rstrip()
+    return line

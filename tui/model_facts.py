@@ -1,0 +1,99 @@
+"""All facts of a catalogue entry as lines of text for the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+from visexplore.core.catalogue import Checkpoint, Family, WeightsStatus, weights_status
+from visexplore.core.text import printable
+from visexplore.tui.theme import MUTED
+
+
+def _fact(name: str, value: object) -> Content:
+    return Content.assemble((f"{name} " if name else "", MUTED), printable(str(value)))
+
+
+def _heading(text: str) -> Content:
+    return Content.styled(printable(text), "bold $primary")
+
+
+def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[Content]:
+    """Yield what is known of one checkpoint."""
+    yield _heading(checkpoint.slug)
+    yield _fact("id", f"{checkpoint.loader}:{checkpoint.id}")
+    if checkpoint.seed_name:
+        yield _fact("in the seed document", checkpoint.seed_name)
+    size = f"{checkpoint.input_size} px, {checkpoint.resize}" if checkpoint.input_size else checkpoint.resize
+    weights = f"{checkpoint.weights_mb:,.0f} MB, " if checkpoint.weights_mb else ""
+    parameters = f"{checkpoint.parameters_m:,.1f} M" if checkpoint.parameters_m else ""
+    if parameters and checkpoint.image_tower_parameters_m:
+        parameters += f" ({checkpoint.image_tower_parameters_m:,.1f} M for an image)"
+    values = {
+        "embedding": f"{checkpoint.dim} numbers" if checkpoint.dim else "",
+        "pooling": checkpoint.pooling,
+        "input": size,
+        "parameters": parameters,
+        "weights": weights + weights_status(checkpoint).value,
+        "licence": checkpoint.licence,
+        "takes": checkpoint.modality,
+        "trained on": checkpoint.training_data,
+        "note": checkpoint.notes,
+    }
+    yield from (_fact(name, value) for name, value in values.items() if value)
+    if checkpoint.unreleased:
+        yield _fact(WeightsStatus.UNRELEASED.value, checkpoint.unreleased)
+    yield Content("")
+
+
+def family_facts(family: Family) -> Iterator[Content]:
+    """Yield what is known of a family, the seed document's words beside what was verified since."""
+    yield _heading(f"{family.name}, {family.organisation}" if family.organisation else family.name)
+    yield from (_fact(name, value) for name, value in _family_values(family) if value)
+    for paper in family.papers:
+        yield _fact("paper", f"{paper.title} ({paper.venue}) {paper.url}")
+    for code in family.code:
+        yield _fact("code", code)
+    for correction in family.corrections:
+        yield _fact("correction", correction)
+    if family.seed is None:
+        return
+    yield Content("")
+    yield _heading("In the seed document")
+    seed = family.seed
+    yield _fact("title", seed.title)
+    dated = ", ".join(part for part in (seed.date, seed.venue) if part)
+    if dated:
+        yield _fact("date", dated)
+    for line in (*seed.data, *seed.remarks):
+        yield _fact("-", line)
+    for name, links in (("model", seed.models), ("paper", seed.papers)):
+        for link in links:
+            yield _fact(name, " ".join(part for part in (link.label, link.url, link.note) if part))
+
+
+def _family_values(family: Family) -> Iterator[tuple[str, str]]:
+    venue = family.venue
+    if family.venue_agrees == "no" and family.seed:
+        venue += f" (the seed document says {family.seed.venue})"
+    yield "", family.remark
+    yield "kind", family.kind
+    yield "first public", " - ".join(part for part in (family.first_public, family.first_public_note) if part)
+    yield "venue", venue
+    yield "trained on", family.training_data
+    yield "sizes", family.parameters
+    yield "weights then", family.weights_then
+    yield "weights now", family.weights_now
+    yield "never released", family.unreleased or family.unreleased_part
+    yield "nearest", " ".join(part for part in (family.nearest, family.nearest_note) if part)
+    yield (
+        "licence",
+        " / ".join(
+            part
+            for part in (
+                f"code {family.licence_code}" if family.licence_code else "",
+                f"weights {family.licence_weights}" if family.licence_weights else "",
+            )
+            if part
+        ),
+    )

@@ -1,0 +1,202 @@
+"""The model catalogue: a list to choose from, and all facts of the entry under the cursor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable, Input, Static
+from visexplore.core.catalogue import Catalogue, Checkpoint, Family, WeightsStatus, runs_here, weights_status
+from visexplore.core.messages import CacheState
+from visexplore.core.text import count, cut
+from visexplore.tui.messages import ModelChosen
+from visexplore.tui.model_facts import checkpoint_facts, family_facts
+from visexplore.tui.panels.panel import Panel
+
+_STATUS = {
+    WeightsStatus.BUNDLED: "bundled",
+    WeightsStatus.ON_DISK: "on disk",
+    WeightsStatus.UNRELEASED: "unreleased",
+}
+
+_NAME = 25  # cells
+
+
+def _millions(parameters: float | None) -> str:
+    if parameters is None:
+        return ""
+    return f"{parameters:.1f}M" if parameters < 1000 else f"{parameters / 1000:.1f}B"
+
+
+class ModelTable(DataTable[Text]):
+    """The list of checkpoints, one row each, and of families that have none."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+    ]
+
+
+class CataloguePanel(Panel):
+    """Lists the models; Enter makes one the current model."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(id="catalogue")
+        self.border_title = "1 Models"
+        self._catalogue = catalogue
+        self._model = ""
+        self._states: dict[str, CacheState] = {}
+        self._entries: dict[str, tuple[Family, Checkpoint | None]] = {}
+        self._rows: dict[str, str] = {}
+
+    def compose(self) -> ComposeResult:
+        """Lay the filter over the list over the facts."""
+        yield Input(placeholder="filter: words, e.g. clip 2021", id="model-filter", select_on_focus=False)
+        with Container(id="listing"):
+            yield ModelTable(id="models", cursor_type="row", cell_padding=0)
+            with VerticalScroll(id="model-facts", can_focus=True):
+                yield Static(id="facts", markup=False)
+
+    def on_mount(self) -> None:
+        """Fill the list: it is usable with the first paint."""
+        self.query_one("#model-filter", Input).cursor_blink = False
+        table = self.query_one(ModelTable)
+        table.add_column("", width=3, key="mark")
+        table.add_column("Model", width=_NAME, key="model")
+        table.add_column("  Dim", width=5, key="dim")
+        table.add_column("  Px", width=4, key="px")
+        table.add_column(" Params", width=7, key="parameters")
+        table.add_column("   Weights", width=11, key="weights")
+        self._fill("")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the facts beside the list where there is room, else below."""
+        self.set_class(event.size.width >= 100, "roomy")
+
+    def focus_content(self) -> None:
+        """Focus the list."""
+        self.query_one(ModelTable).focus()
+
+    def begin_filter(self) -> None:
+        """Show the filter and type into it."""
+        field = self.query_one("#model-filter", Input)
+        field.add_class("shown")
+        field.focus()
+
+    def show_model(self, model: str) -> None:
+        """Mark the current model and put the cursor on it."""
+        old, self._model = self._model, model
+        for slug in (old, model):
+            self._remark(slug)
+        table = self.query_one(ModelTable)
+        if model in self._rows:
+            table.move_cursor(row=table.get_row_index(model), animate=False)
+
+    def show_states(self, states: dict[str, CacheState]) -> None:
+        """Mark the models under which the dataset is embedded."""
+        changed = {slug for slug in {*states, *self._states} if states.get(slug) != self._states.get(slug)}
+        self._states = states
+        for slug in changed:
+            self._remark(slug)
+
+    def _remark(self, slug: str) -> None:
+        if slug in self._rows:
+            mark = self._mark(slug)
+            if self._rows[slug] != mark:
+                self._rows[slug] = mark
+                self.query_one(ModelTable).update_cell(slug, "mark", Text(mark, "bold"))
+
+    def _mark(self, slug: str) -> str:
+        state = self._states.get(slug)
+        cached = (
+            "" if state is None or not state.embedded else "+" if state.embedded + state.failed >= state.total else "~"
+        )
+        return (">" if slug == self._model else " ") + (cached or " ")
+
+    def _fill(self, words: str) -> None:
+        table = self.query_one(ModelTable)
+        table.clear()
+        self._entries.clear()
+        self._rows.clear()
+        families = self._catalogue.filter(words)
+        for family in families:
+            for checkpoint in family.checkpoints:
+                self._add(checkpoint.slug, family, checkpoint)
+            if not family.checkpoints:
+                self._add(family.id, family, None)
+        shown = sum(checkpoint is not None for _, checkpoint in self._entries.values())
+        self.border_subtitle = f"{count(shown, 'model')} of {len(families)} families"
+        if self._model in self._rows:
+            table.move_cursor(row=table.get_row_index(self._model), animate=False)
+
+    def _add(self, key: str, family: Family, checkpoint: Checkpoint | None) -> None:
+        self._entries[key] = family, checkpoint
+        self._rows[key] = self._mark(key)
+        style = "" if checkpoint is not None and runs_here(checkpoint) else "dim"
+        if checkpoint is None:
+            cells = [family.name, "", "", "", "unreleased"]
+        else:
+            cells = [
+                checkpoint.slug,
+                str(checkpoint.dim or ""),
+                str(checkpoint.input_size or ""),
+                _millions(checkpoint.parameters_m),
+                self._weights(checkpoint),
+            ]
+        self.query_one(ModelTable).add_row(
+            Text(self._rows[key], "bold"),
+            Text(cut(cells[0], _NAME), style),
+            *(Text(cell, style, justify="right") for cell in cells[1:]),
+            key=key,
+        )
+
+    def _weights(self, checkpoint: Checkpoint) -> str:
+        status = weights_status(checkpoint)
+        if status is WeightsStatus.TO_DOWNLOAD:
+            return f"{checkpoint.weights_mb:,.0f} MB" if checkpoint.weights_mb else "to download"
+        return _STATUS[status]
+
+    @on(DataTable.RowHighlighted, "#models")
+    def _show_facts(self, event: DataTable.RowHighlighted) -> None:
+        entry = self._entries.get(str(event.row_key.value))
+        if entry is None:
+            return
+        family, checkpoint = entry
+        facts = Content("\n").join([*(checkpoint_facts(checkpoint) if checkpoint else ()), *family_facts(family)])
+        self.query_one("#facts", Static).update(facts)
+        self.query_one("#model-facts").scroll_home(animate=False)
+
+    @on(DataTable.RowSelected, "#models")
+    def _choose(self, event: DataTable.RowSelected) -> None:
+        entry = self._entries.get(str(event.row_key.value))
+        if entry is None:
+            return
+        family, checkpoint = entry
+        if checkpoint is None:
+            self.notify(
+                f"{family.name} has no weights to load: {family.unreleased or 'never released'}.",
+                severity="warning", markup=False, timeout=8,
+            )  # fmt: skip
+            return
+        self.post_message(ModelChosen(checkpoint.slug))
+
+    @on(Input.Changed, "#model-filter")
+    def _filter(self, event: Input.Changed) -> None:
+        self._fill(event.value)
+
+    @on(Input.Submitted, "#model-filter")
+    def _filtered(self) -> None:
+        self.query_one(ModelTable).focus()
+
+    def key_escape(self) -> None:
+        """Leave the filter, and clear it."""
+        field = self.query_one("#model-filter", Input)
+        if field.has_class("shown"):
+            field.value = ""
+            field.remove_class("shown")
+            self.query_one(ModelTable).focus()

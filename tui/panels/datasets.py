@@ -1,0 +1,238 @@
+"""The dataset browser: labels with counts, a page of thumbnails, and what is embedded under which model."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import DataTable, Input, Static
+from visexplore.core.messages import CacheState
+from visexplore.core.text import count, cut, cut_front
+from visexplore.tui.gallery import Gallery
+from visexplore.tui.messages import ImageChosen
+from visexplore.tui.panels.panel import Panel
+from visexplore.tui.pictures import Pictures
+from visexplore.tui.terminal import Terminal
+from visexplore.tui.theme import MUTED
+from visexplore.tui.widgets.picture_grid import PictureGrid
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_ALL = "\0all"
+_LABEL_WIDTH = 18
+
+
+class LabelTable(DataTable[Text]):
+    """Labels and how many images have them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+    ]
+
+
+class DatasetPanel(Panel):
+    """Shows a dataset page by page; Enter makes a picture the query."""
+
+    def __init__(self, terminal: Terminal, pictures: Pictures) -> None:
+        super().__init__(id="dataset")
+        self.border_title = "2 Images"
+        self._terminal = terminal
+        self._pictures = pictures
+        self._gallery: Gallery | None = None
+        self._shown: list[int] = []
+        self._label: str | None = None
+        self._first = 0
+        self._page_is_shown = False
+
+    def compose(self) -> ComposeResult:
+        """Lay the cache states over the labels and the thumbnails."""
+        yield Input(placeholder="filter: words of file names", id="image-filter", select_on_focus=False)
+        yield Static("Opening the dataset ...", id="cache-states", markup=False)
+        with Container(id="browser"):
+            yield LabelTable(id="labels", cursor_type="row", show_header=False)
+            yield PictureGrid(self._terminal, caption_lines=1, id="thumbnails")
+
+    def on_mount(self) -> None:
+        """Prepare the list of labels."""
+        self.query_one("#image-filter", Input).cursor_blink = False
+        table = self.query_one(LabelTable)
+        table.add_column("label", width=_LABEL_WIDTH, key="label")
+        table.add_column("images", width=6, key="images")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put the labels beside the thumbnails where there is room, else above."""
+        self.set_class(event.size.width >= 66, "beside")
+
+    def focus_content(self) -> None:
+        """Focus the thumbnails."""
+        self.query_one(PictureGrid).focus()
+
+    def begin_filter(self) -> None:
+        """Show the filter and type into it."""
+        field = self.query_one("#image-filter", Input)
+        field.add_class("shown")
+        field.focus()
+
+    def set_terminal(self, terminal: Terminal) -> None:
+        """Draw the pictures in another way."""
+        self._terminal = terminal
+        self.query_one(PictureGrid).set_terminal(terminal)
+
+    def show_gallery(self, gallery: Gallery) -> None:
+        """Show another dataset, or the same one listed afresh."""
+        self._gallery = gallery
+        self.border_title = Content(f"2 Images: {cut(gallery.title, 30)}")
+        table = self.query_one(LabelTable)
+        table.clear()
+        table.set_class(bool(gallery.labels), "shown")
+        if gallery.labels:
+            table.add_row(Text("All", "bold"), Text(f"{len(gallery):,}", "dim", justify="right"), key=_ALL)
+            for label, images in gallery.label_counts:
+                table.add_row(
+                    Text(cut_front(label, _LABEL_WIDTH)),
+                    Text(f"{images:,}", "dim", justify="right"),
+                    key=label,
+                )
+        self._label = None
+        self._show(gallery.positions(None, self.query_one("#image-filter", Input).value))
+
+    def show_problem(self, text: str) -> None:
+        """Say why there is no dataset."""
+        self.query_one("#cache-states", Static).update(Content.styled(text, "$text-error"))
+
+    def show_states(self, states: dict[str, CacheState], model: str) -> None:
+        """Show under which models how much is embedded."""
+        if self._gallery is None:
+            return
+        parts = []
+        for state in sorted(states.values(), key=lambda state: state.model != model):
+            whole = state.embedded + state.failed >= state.total
+            amount = "all" if whole and not state.failed else f"{state.embedded:,}/{state.total:,}"
+            bad = f" ({state.failed:,} unreadable)" if state.failed else ""
+            style = "bold" if state.model == model else ""
+            parts.append(
+                Content.assemble(
+                    (state.model, style), (f" {amount}{bad}", "$text-success" if whole else "$text-warning")
+                )
+            )
+        embedded = Content(", ").join(parts) if parts else Content.styled("nothing yet: press e", MUTED)
+        problems = count(len(self._gallery.problems), "folder") + " unreadable. " if self._gallery.problems else ""
+        self.query_one("#cache-states", Static).update(
+            Content.assemble((problems, "$text-warning"), ("embedded: ", MUTED), embedded)
+        )
+
+    def show_query(self, position: int) -> None:
+        """Turn to the page with the query, unless the cursor of a user who browses would be moved."""
+        grid = self.query_one(PictureGrid)
+        if not grid.has_focus and position in self._positions:
+            self._go_to(self._positions[position])
+
+    @property
+    def _positions(self) -> dict[int, int]:
+        return {position: order for order, position in enumerate(self._shown)}
+
+    def _show(self, positions: list[int]) -> None:
+        self._shown = positions
+        self._first = 0
+        self._page_is_shown = False
+        self.query_one(PictureGrid).cursor = 0
+        self._show_page()
+
+    def _go_to(self, order: int) -> None:
+        """Show the page that has the picture at `order` of what is shown, the cursor on it."""
+        grid = self.query_one(PictureGrid)
+        if not grid.capacity:
+            return
+        order = max(0, min(order, len(self._shown) - 1))
+        first = order - order % grid.capacity
+        if first != self._first or not self._page_is_shown:
+            self._first = first
+            self._show_page()
+        grid.cursor = order - first
+
+    def _show_page(self) -> None:
+        grid = self.query_one(PictureGrid)
+        if self._gallery is None or not grid.capacity:
+            return
+        self._page_is_shown = True
+        self._pictures.forget_waiting()
+        page = self._shown[self._first : self._first + grid.capacity]
+        pages = max(1, -(-len(self._shown) // grid.capacity))
+        self.border_subtitle = f"{count(len(self._shown), 'image')}, page {self._first // grid.capacity + 1} of {pages}"
+        grid.begin_page(len(page))
+        for index, position in enumerate(page):
+            self._ask(grid, index, position)
+
+    def _ask(self, grid: PictureGrid, index: int, position: int) -> None:
+        assert self._gallery is not None
+        gallery, image_id, first = self._gallery, self._gallery.image_ids[position], self._first
+        caption = Content.styled(cut(PurePosixPath(image_id).name, 18), MUTED)
+
+        def made(picture: Image | str) -> None:
+            if (
+                self._gallery is gallery
+                and self._first == first
+                and position in self._shown[first : first + grid.capacity]
+            ):
+                grid.fill(index, picture, caption)
+
+        self._pictures.get(gallery.spec, image_id, made)
+
+    @on(PictureGrid.Reshaped)
+    def _reshaped(self) -> None:
+        grid = self.query_one(PictureGrid)
+        self._page_is_shown = False
+        self._go_to(self._first + grid.cursor)
+
+    @on(PictureGrid.Left)
+    def _turn(self, event: PictureGrid.Left) -> None:
+        grid = event.grid
+        if event.to_end:
+            self._go_to(0 if event.pages < 0 else len(self._shown) - 1)
+            return
+        order = self._first + event.pages * grid.capacity
+        if event.pages < 0:
+            order += grid.capacity - 1 if self._first else 0
+        if 0 <= order < len(self._shown):
+            self._go_to(order)
+
+    @on(PictureGrid.Chosen)
+    def _choose(self, event: PictureGrid.Chosen) -> None:
+        event.stop()
+        order = self._first + event.index
+        if self._gallery is not None and order < len(self._shown):
+            self.post_message(ImageChosen(self._gallery.image_ids[self._shown[order]]))
+
+    @on(DataTable.RowSelected, "#labels")
+    def _choose_label(self, event: DataTable.RowSelected) -> None:
+        if self._gallery is None:
+            return
+        key = str(event.row_key.value)
+        self._label = None if key == _ALL else key
+        self._show(self._gallery.positions(self._label, self.query_one("#image-filter", Input).value))
+        self.query_one(PictureGrid).focus()
+
+    @on(Input.Changed, "#image-filter")
+    def _filter(self, event: Input.Changed) -> None:
+        if self._gallery is not None:
+            self._show(self._gallery.positions(self._label, event.value))
+
+    @on(Input.Submitted, "#image-filter")
+    def _filtered(self) -> None:
+        self.query_one(PictureGrid).focus()
+
+    def key_escape(self) -> None:
+        """Leave the filter, and clear it."""
+        field = self.query_one("#image-filter", Input)
+        if field.has_class("shown"):
+            field.value = ""
+            field.remove_class("shown")
+            self.query_one(PictureGrid).focus()

@@ -1,0 +1,91 @@
+"""Pictures for the screen: asked of the engine a few at a time, kept while they may be looked at again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from visexplore.core.engine import AskThumbnail, Request
+from visexplore.core.messages import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# What a picture's asker gets: the picture, or why there is none.
+Done = Callable[["Image | str"], None]
+_KEPT = 256
+_IN_FLIGHT = 4  # the rest waits here, where it can be dropped when the page turns
+
+
+class Sender(Protocol):
+    """The engine as far as it is asked for pictures."""
+
+    def ticket(self) -> int:
+        """Return a number that no request has had."""
+
+    def send(self, request: Request) -> None:
+        """Send a request."""
+
+
+class Pictures:
+    """Thumbnails of one dataset."""
+
+    def __init__(self, engine: Sender) -> None:
+        self._engine = engine
+        self._kept: OrderedDict[tuple[str, str], Image] = OrderedDict()
+        self._asked: dict[int, tuple[str, str]] = {}
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._askers: dict[tuple[str, str], list[Done]] = {}
+
+    def get(self, spec: str, image_id: str, done: Done) -> None:
+        """Call `done` with the thumbnail of an image: at once if it is kept, else when the engine has made it."""
+        key = (spec, image_id)
+        image = self._kept.get(key)
+        if image is not None:
+            self._kept.move_to_end(key)
+            done(image)
+            return
+        if key not in self._askers:
+            self._waiting.append(key)
+        self._askers.setdefault(key, []).append(done)
+        self._ask()
+
+    def forget_waiting(self) -> None:
+        """Drop what was not asked of the engine yet: nobody looks at it any more."""
+        for key in self._waiting:
+            self._askers.pop(key, None)
+        self._waiting.clear()
+
+    def forget_asked(self) -> None:
+        """Drop everything on its way: the engine that was asked is gone."""
+        self._asked.clear()
+        self._askers.clear()
+        self._waiting.clear()
+
+    def made(self, ticket: int, answer: Picture | str) -> bool:
+        """Take the engine's answer; False if the ticket is not one of ours."""
+        key = self._asked.pop(ticket, None)
+        if key is None:
+            return False
+        result: Image | str
+        if isinstance(answer, Picture):
+            from PIL import Image as PILImage  # 60 ms, and no picture is shown before the first paint
+
+            result = PILImage.frombytes("RGB", (answer.width, answer.height), answer.pixels)
+            self._kept[key] = result
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        else:
+            result = answer
+        for done in self._askers.pop(key, ()):
+            done(result)
+        self._ask()
+        return True
+
+    def _ask(self) -> None:
+        while self._waiting and len(self._asked) < _IN_FLIGHT:
+            key = self._waiting.popleft()
+            ticket = self._engine.ticket()
+            self._asked[ticket] = key
+            self._engine.send(AskThumbnail(ticket, *key))

@@ -1,0 +1,73 @@
+"""The embedding jobs: running, waiting and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Static
+from visexplore.core.text import cut
+from visexplore.tui.jobs import Job
+
+
+class Jobs(ModalScreen[None]):
+    """Lists the jobs; Delete cancels the one under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,J", "dismiss", "Back", show=False),
+        Binding("delete,x", "cancel", "Cancel job", show=False),
+        Binding("j", "down", "Down", show=False),
+        Binding("k", "up", "Up", show=False),
+    ]
+
+    def __init__(self, jobs: Callable[[], list[Job]], cancel: Callable[[int], None]) -> None:
+        super().__init__()
+        self._jobs = jobs
+        self._cancel = cancel
+
+    def compose(self) -> ComposeResult:
+        """Lay the list over the hint."""
+        with Vertical(id="jobs") as box:
+            box.border_title = Content("Jobs")
+            table: DataTable[Text] = DataTable(cursor_type="row")
+            table.add_column("Dataset", width=20)
+            table.add_column("Model", width=24)
+            table.add_column("State", width=48, key="state")
+            yield table
+            yield Static("x cancels a job: what it has embedded stays. Esc closes.", markup=False, classes="hint")
+
+    def on_mount(self) -> None:
+        """Show the jobs, and look again twice a second."""
+        self._refresh()
+        self.set_interval(0.5, self._refresh)
+
+    def _refresh(self) -> None:
+        table = self.query_one(DataTable)
+        known = {str(key.value) for key in table.rows}
+        for job in self._jobs():
+            state = Text(cut(job.sentence(), 48))
+            if str(job.ticket) in known:
+                table.update_cell(str(job.ticket), "state", state)
+            else:
+                table.add_row(Text(cut(job.title, 20)), Text(cut(job.model, 24)), state, key=str(job.ticket))
+
+    def action_cancel(self) -> None:
+        """Give up the job under the cursor."""
+        table = self.query_one(DataTable)
+        if table.row_count:
+            key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+            self._cancel(int(key or 0))
+
+    def action_down(self) -> None:
+        """Move the cursor down."""
+        self.query_one(DataTable).action_cursor_down()
+
+    def action_up(self) -> None:
+        """Move the cursor up."""
+        self.query_one(DataTable).action_cursor_up()

@@ -1,0 +1,298 @@
+"""Pictures with captions in rows and columns, and a cursor that only changes captions."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+from visexplore.tui.terminal import Graphics, Terminal
+from visexplore.tui.widgets.picture import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class PictureCell(Vertical):
+    """A picture and the lines below it."""
+
+    DEFAULT_CSS = """
+    PictureCell { width: auto; height: auto; }
+    PictureCell > Static { height: 1; width: 100%; text-align: center; text-wrap: nowrap; text-overflow: ellipsis; }
+    PictureCell.cursor > Static { background: $primary 40%; }
+    """
+
+    def __init__(self, terminal: Terminal, width: int, height: int, caption_lines: int) -> None:
+        super().__init__()
+        self.picture = Picture(terminal)
+        self.picture.styles.width, self.picture.styles.height = width, height
+        self.caption = Static("", markup=False)
+        self.caption.styles.height = caption_lines
+        self.styles.width, self.styles.height = width, height + caption_lines
+
+    def compose(self) -> ComposeResult:
+        """Lay the picture over its caption."""
+        yield self.picture
+        yield self.caption
+
+    def fill(self, content: Image | str | None, caption: Content) -> None:
+        """Show a picture, or why there is none, or nothing."""
+        if content is None:
+            self.picture.clear()
+        elif isinstance(content, str):
+            self.picture.fail(content)
+        else:
+            self.picture.show(content)
+        self.caption.update(caption, layout=False)
+
+
+class PictureGrid(Widget, can_focus=True):
+    """A page of pictures.
+
+    The grid has the focus, not its cells: moving the cursor then rewrites two captions and no picture.
+    """
+
+    DEFAULT_CSS = """
+    PictureGrid { layout: grid; grid-gutter: 0 1; height: 1fr; width: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(-1, 0)", "Left", show=False),
+        Binding("right,l", "move(1, 0)", "Right", show=False),
+        Binding("up,k", "move(0, -1)", "Up", show=False),
+        Binding("down,j", "move(0, 1)", "Down", show=False),
+        Binding("pageup", "turn(-1)", "Page up", show=False),
+        Binding("pagedown", "turn(1)", "Page down", show=False),
+        Binding("home", "end(-1)", "First", show=False),
+        Binding("end", "end(1)", "Last", show=False),
+        Binding("enter", "choose", "Choose", show=False),
+    ]
+
+    cursor = reactive(0, repaint=False)
+    """Cell of the page that the cursor is on."""
+
+    class Chosen(Message):
+        """Enter or a click on a cell."""
+
+        def __init__(self, grid: PictureGrid, index: int) -> None:
+            super().__init__()
+            self.grid = grid
+            self.index = index
+
+        @property
+        def control(self) -> PictureGrid:
+            """The grid."""
+            return self.grid
+
+    class Left(Message):
+        """The cursor wants to leave the page: by so many pages, or to an end of all of them."""
+
+        def __init__(self, grid: PictureGrid, pages: int, *, to_end: bool = False) -> None:
+            super().__init__()
+            self.grid = grid
+            self.pages = pages
+            self.to_end = to_end
+
+        @property
+        def control(self) -> PictureGrid:
+            """The grid."""
+            return self.grid
+
+    class Reshaped(Message):
+        """There is room for another number of cells than before."""
+
+        def __init__(self, grid: PictureGrid) -> None:
+            super().__init__()
+            self.grid = grid
+
+        @property
+        def control(self) -> PictureGrid:
+            """The grid."""
+            return self.grid
+
+    def __init__(self, terminal: Terminal, *, caption_lines: int, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._terminal = terminal
+        self._caption_lines = caption_lines
+        self.columns = self.rows = 0
+        self._shape = (0, 0, 0, 0)
+        self._filled = 0
+        self._fills: deque[tuple[int, Image | str | None, Content]] = deque()
+
+    @property
+    def cells(self) -> list[PictureCell]:
+        """The cells of the page, row by row."""
+        return [child for child in self.children if isinstance(child, PictureCell)]
+
+    @property
+    def caption_width(self) -> int:
+        """Cells of a line of a caption."""
+        return self._shape[2]
+
+    @property
+    def capacity(self) -> int:
+        """How many pictures a page holds; 0 before it is laid out."""
+        return self.columns * self.rows
+
+    def wanted_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Return columns, rows, picture width and height in cells for an area: thumbnails as many as fit."""
+        aspect = self._terminal.cell_height / self._terminal.cell_width
+        best = (0.0, (1, 1, max(1, width), max(1, height - self._caption_lines)))
+        for columns in range(max(1, width // 24), max(2, width // 15 + 1)):
+            picture_width = (width + 1) // columns - 1
+            rows = max(1, int(height / (picture_width / aspect * 0.85 + self._caption_lines)))
+            picture_height = max(1, height // rows - self._caption_lines)
+            side = min(picture_width, picture_height * aspect)
+            best = max(best, (columns * rows * side * side, (columns, rows, picture_width, picture_height)))
+        return best[1]
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Make as many cells as there is room for."""
+        size = event.size
+        if size.width < 4 or size.height < 2:
+            return
+        shape = self.wanted_shape(size.width, size.height)
+        if shape == self._shape:
+            return
+        self._shape = shape
+        self.columns, self.rows, width, height = shape
+        self._fills.clear()
+        self.remove_children()
+        self.styles.grid_size_columns = self.columns
+        self.styles.grid_size_rows = self.rows
+        self.styles.grid_rows = f"{height + self._caption_lines}"
+        self.styles.grid_columns = f"{width}"
+        self.mount_all(PictureCell(self._terminal, width, height, self._caption_lines) for _ in range(self.capacity))
+        self.cursor = min(self.cursor, self.capacity - 1)
+        self.call_after_refresh(self.post_message, self.Reshaped(self))
+
+    def set_terminal(self, terminal: Terminal) -> None:
+        """Draw the pictures in another way."""
+        self._terminal = terminal
+        for cell in self.cells:
+            cell.picture.set_terminal(terminal)
+
+    def begin_page(self, filled: int) -> None:
+        """Say that the next `fill` calls are of a page of so many pictures; the cells past it become empty."""
+        self._fills.clear()
+        self._filled = min(filled, self.capacity)
+        for index in range(self._filled, self.capacity):
+            self.fill(index, None, Content(""))
+        self.cursor = max(0, min(self.cursor, self._filled - 1))
+
+    def fill(self, index: int, content: Image | str | None, caption: Content) -> None:
+        """Show a picture in a cell. One cell is painted per refresh, so that keys are answered in between."""
+        if index >= self.capacity:
+            return
+        self._fills.append((index, content, caption))
+        if len(self._fills) == 1:
+            self.call_later(self._fill_next)
+
+    def _fill_next(self) -> None:
+        cells = self.cells
+        while self._fills:
+            index, content, caption = self._fills.popleft()
+            if index < len(cells):
+                cells[index].fill(content, caption)
+                if content is not None:
+                    break
+        if self._fills:
+            self.call_after_refresh(self._fill_next)
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Mark the caption of the cell under the cursor."""
+        cells = self.cells
+        if old < len(cells):
+            cells[old].remove_class("cursor")
+        if new < len(cells) and self.has_focus:
+            cells[new].add_class("cursor")
+
+    def on_focus(self) -> None:
+        """Show the cursor."""
+        self.watch_cursor(self.cursor, self.cursor)
+
+    def on_blur(self) -> None:
+        """Hide the cursor."""
+        cells = self.cells
+        if self.cursor < len(cells):
+            cells[self.cursor].remove_class("cursor")
+
+    def action_move(self, right: int, down: int) -> None:
+        """Move the cursor, onto another page where this one ends."""
+        target = self.cursor + right + down * self.columns
+        if 0 <= target < self._filled:
+            self.cursor = target
+        elif target < 0:
+            self.post_message(self.Left(self, -1))
+        else:
+            self.post_message(self.Left(self, 1))
+
+    def action_turn(self, pages: int) -> None:
+        """Turn the page."""
+        self.post_message(self.Left(self, pages))
+
+    def action_end(self, direction: int) -> None:
+        """Go to the first or the last picture of all."""
+        self.post_message(self.Left(self, direction, to_end=True))
+
+    def action_choose(self) -> None:
+        """Choose the picture under the cursor."""
+        if self.cursor < self._filled:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor on the clicked cell; a second click chooses it."""
+        node = event.widget
+        while node is not None and not isinstance(node, PictureCell):
+            node = node.parent if isinstance(node.parent, Widget) else None
+        if node is None:
+            return
+        index = self.cells.index(node)
+        if index < self._filled:
+            self.cursor = index
+            if event.chain >= 2:
+                self.action_choose()
+
+    def on_mouse_scroll_down(self) -> None:
+        """Turn to the next page."""
+        self.action_turn(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Turn to the page before."""
+        self.action_turn(-1)
+
+
+class Strip(PictureGrid):
+    """A query and its neighbours: six cells, arranged so that they are as large as the area allows."""
+
+    CELLS = 6
+
+    def wanted_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Return the arrangement of six cells with the largest square picture."""
+        aspect = self._terminal.cell_height / self._terminal.cell_width
+
+        def side(columns: int) -> float:
+            rows = self.CELLS // columns
+            return min((width + 1) // columns - 1, (height // rows - self._caption_lines) * aspect)
+
+        columns = max((6, 3, 2), key=side)
+        rows = self.CELLS // columns
+        cell_width = max(4, (width + 1) // columns - 1)
+        picture_height = max(2, height // rows - self._caption_lines)
+        # No wider or higher than a picture can use: what is left stays at the right and at the bottom.
+        picture_width = min(cell_width, round(picture_height * aspect * 1.35))
+        picture_height = min(picture_height, max(2, round(picture_width / aspect * 1.35)))
+        return columns, rows, picture_width, picture_height
+
+
+def graphics_after(graphics: Graphics) -> Graphics:
+    """Return the picture protocol that follows in the cycle."""
+    order = list(Graphics)
+    return order[(order.index(graphics) + 1) % len(order)]
