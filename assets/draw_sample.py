@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from visexplore.assets.drawing.paints import (
     BLACK,
     CREAM,

@@ -1,1 +1,1 @@
-"""The engine room: catalogue, datasets, encoders, embeddings, search. No terminal code, and no torch before it is needed."""
+"""The engine room: everything that draws nothing; importable without torch until an encoder is needed."""

@@ -42,6 +42,9 @@ LIBRARIES: Final[dict[Loader, str]] = {
 }
 """The module that each loader needs."""
 
+LOADERS_READY: Final = frozenset({"timm"})
+"""The loaders that this release can use."""
+
 
 def slugify(text: str) -> str:
     """Return `text` as a slug: lower-case letters, digits and single hyphens; never empty."""
@@ -333,9 +336,7 @@ def weights_status(checkpoint: Checkpoint, hub_cache: Path | None = None) -> Wei
     return WeightsStatus.TO_DOWNLOAD
 
 
-def runs_here(
-    checkpoint: Checkpoint, ready: frozenset[str] = frozenset({"timm"}), hub_cache: Path | None = None
-) -> bool:
+def runs_here(checkpoint: Checkpoint, ready: frozenset[str] = LOADERS_READY, hub_cache: Path | None = None) -> bool:
     """Return whether `checkpoint` can embed on this machine at once, without a download.
 
     Args:

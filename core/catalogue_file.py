@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from visexplore.core.catalogue import Catalogue, Family, closest, family_of, keys_of, own_names
 from visexplore.core.errors import CatalogueError
 from visexplore.core.toml_lines import TomlPath, line_numbers, nearest_line

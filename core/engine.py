@@ -17,6 +17,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from io import FileIO
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -221,16 +222,8 @@ class Engine:
         Raises:
             StorageError: its log file cannot be written.
         """
+        output = self._open_log()
         ours, theirs = socket.socketpair()
-        log = self.settings.engine_log
-        try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            output = log.open("ab", buffering=0)
-        except OSError as error:
-            raise StorageError(
-                f"{log} cannot be written ({error.strerror})",
-                "Choose another place with --home DIR or VISEXPLORE_HOME.",
-            ) from error
         threads = str(max(1, (os.cpu_count() or 1) - 1))
         environment = {
             **os.environ,
@@ -240,7 +233,8 @@ class Engine:
         }
         with output, theirs:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "visexplore.core.engine", str(theirs.fileno())],
+                # -P: a file in the current folder must not pass for a module of the same name.
+                [sys.executable, "-P", "-m", "visexplore.core.engine", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()], env=environment, start_new_session=True,
             )  # fmt: skip
@@ -248,6 +242,25 @@ class Engine:
         self._closing = False
         self._connection.send((self.settings, self._device))
         threading.Thread(target=self._receive, args=(self._connection, self._child), daemon=True).start()
+
+    def check_log(self) -> None:
+        """Find out before there is a screen whether `start` will be able to write its log.
+
+        Raises:
+            StorageError: it will not.
+        """
+        self._open_log().close()
+
+    def _open_log(self) -> FileIO:
+        log = self.settings.engine_log
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            return log.open("ab", buffering=0)
+        except OSError as error:
+            raise StorageError(
+                f"{log} cannot be written ({error.strerror})",
+                "Choose another place with --home DIR or VISEXPLORE_HOME.",
+            ) from error
 
     def ticket(self) -> int:
         """Return a number that no request has had."""
@@ -315,10 +328,11 @@ class _Server:
                 self._take(request)
         except (EOFError, OSError):
             pass  # the screen is gone
-        with self._wake:
-            self._leaving = True
-            self._wake.notify()
-        worker.join()
+        finally:
+            with self._wake:
+                self._leaving = True
+                self._wake.notify()
+            worker.join()
 
     def _take(self, request: Request) -> None:
         if isinstance(request, Embed):

@@ -18,16 +18,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
 from visexplore.core.catalogue import Catalogue, Checkpoint, load_catalogue
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.embedding.lane import TICK, Lane
 from visexplore.core.embedding.pipeline import Pipeline
 from visexplore.core.embedding.store import Store, StoreInfo, list_stores, storage_error, store_path
-from visexplore.core.encoders import Encoder, Recipe, load_encoder, recipe_of
+from visexplore.core.encoders import NOT_FETCHED, Encoder, Recipe, load_encoder, recipe_of
 from visexplore.core.errors import CannotLoadModel, NotEmbedded, StoreBusy, UserError
 from visexplore.core.images import ThumbnailCache, decode, thumbnail
 from visexplore.core.messages import (
+    Bottleneck,
     CacheState,
     EmbedReport,
     ModelResult,
@@ -164,6 +166,10 @@ class Explorer:
         checkpoints = self._distinct(models)
         recipes = [recipe_of(checkpoint, self._precision) for checkpoint in checkpoints]
         dataset = self.dataset(spec, rescan=True)
+        for number, checkpoint in enumerate(checkpoints):
+            if recipes[number].revision == NOT_FETCHED:
+                yield Progress(checkpoint.slug, "loading")
+                recipes[number] = self._encoder_of(checkpoint).recipe
         records = dataset.records[:limit]
         started = time.monotonic()
         locks = []
@@ -184,7 +190,7 @@ class Explorer:
                     lock = yield from _take_lock(lane.store, lane.model, cancelled, wait)
                     if lock is not None:
                         locks.append(lock)
-            bottleneck = ""
+            bottleneck: Bottleneck = ""
             if not cancelled():
                 pipeline = Pipeline(dataset, records, lanes, cancelled)
                 yield from pipeline.run()
@@ -267,7 +273,7 @@ class Explorer:
             data = image if image is not None else dataset.read(dataset.record(image_id or ""))
             encoder = self._encoder_of(checkpoint)
             started = time.perf_counter()
-            picture = decode(data, shortest_side=encoder.decode_side)
+            picture = decode(data)
             vector = encoder.embed_images(encoder.preprocess(picture)[None])[0]
         positions, scores = index.search(vector, k, leave_out=position)
         neighbours = []
@@ -334,10 +340,17 @@ class Explorer:
         """Delete the embeddings of one dataset under one recipe.
 
         Raises:
+            StoreBusy: another process is embedding into it.
             StorageError: the folder cannot be deleted.
         """
         try:
-            shutil.rmtree(store.path)
+            with FileLock(store.path / ".lock", timeout=0):
+                shutil.rmtree(store.path)
+        except Timeout as error:
+            raise StoreBusy(
+                f"Another process is embedding {store.title} with {store.model}",
+                "Wait for it to end, then start again.",
+            ) from error
         except OSError as error:
             raise storage_error(error, store.path) from error
         with self._lock:

@@ -8,33 +8,52 @@ import os
 import tempfile
 import threading
 import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+
 from visexplore.core.errors import UnreadableImage
 
 # A picture of this many decoded pixels takes 400 MB as RGB; every decoding thread may hold one.
 MAX_PIXELS = 128_000_000
-# JPEG can be decoded at 1/2, 1/4 or 1/8 for a fraction of the time. Decoding at no less than this multiple
-# of the side that an encoder resizes to keeps its embedding within cosine 0.9999 of the full decode
-# (tests/core/test_images.py holds it to that).
-REDUCED_DECODE_MARGIN = 2.0
+# JPEG can be decoded at 1/2, 1/4 or 1/8 for a fraction of the time. For pictures that are looked at, this multiple of
+# the side that is shown is enough. Embeddings are another matter. Lowest cosine to the embedding of the full decode,
+# over 6 large pictures (4 enlarged photos, 2 of them with noise, and 2 mosaics of photos), by how many times larger
+# than the encoder's input the reduced picture still was:
+#     times                3       4       6       8       10
+#     efficientnet-lite0   .99936  .99957  .99952  .99972  .99977
+#     efficientnet-lite2   .99899  .99917  .99927  .99963  .99975
+# No useful multiple keeps 0.9999 (changing every pixel of the input by at most 1 costs more than 0.004), so what is
+# embedded is decoded in full, except beyond `MAX_PIXELS`.
+LOOKS_MARGIN = 2.0
 THUMBNAIL_SIDE = 256
 
-# Pillow's own bomb check is replaced by the limit above, which knows about reduced decoding.
-Image.MAX_IMAGE_PIXELS = None
-# Registered with Pillow for opening, but these only identify the file, need an outside program, or are no pictures.
-_NOT_PICTURES = frozenset(
-    {".bufr", ".grib", ".h5", ".hdf", ".wmf", ".emf", ".eps", ".ps", ".mpg", ".mpeg", ".fit", ".fits", ".iim"}
-)
+# Pillow fails at twice this number. It looks also where only the decoder knows the size: at a picture in an icon.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+# Pillow warns of odd EXIF and palettes that it then reads anyway. Told so once: `warnings.catch_warnings` is not for
+# threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+# Registered with Pillow for opening, but these only identify the file, need an outside program (PostScript is one),
+# or are no pictures.
+_NOT_PICTURES = frozenset({"BUFR", "GRIB", "HDF5", "WMF", "EPS", "MPEG", "FITS", "IPTC"})
+_JPEG = b"\xff\xd8\xff"
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return Pillow's names of the formats that are read, whatever a file's name says."""
+    Image.init()
+    return tuple(kind for kind in Image.ID if kind not in _NOT_PICTURES)
+
+
+@cache
 def image_suffixes() -> frozenset[str]:
     """Return the lower-case file endings (`.jpg`, ...) of what Pillow can open here."""
-    Image.init()
-    readable = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    return frozenset(readable) - _NOT_PICTURES
+    formats = _formats()
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in formats)
 
 
 def content_key(data: bytes) -> str:
@@ -50,9 +69,9 @@ def decode(data: bytes, *, shortest_side: int | None = None, max_pixels: int = M
 
     Args:
         data: the file's bytes.
-        shortest_side: pixels of the shorter side that the caller will resize to; lets a JPEG be decoded at a
-            reduced size that is still `REDUCED_DECODE_MARGIN` times as large. None decodes in full.
-        max_pixels: refuse pictures that would decode to more than this.
+        shortest_side: pixels of the shorter side that will be shown; lets a JPEG be decoded at a reduced size that
+            is still `LOOKS_MARGIN` times as large. None, for embedding, decodes in full.
+        max_pixels: refuse pictures that would decode to more than this; a JPEG beyond it is decoded at a reduced size.
 
     Raises:
         UnreadableImage: the bytes are no image, are cut off, or are too many pixels; its message is the reason.
@@ -60,20 +79,17 @@ def decode(data: bytes, *, shortest_side: int | None = None, max_pixels: int = M
     if not data:
         raise UnreadableImage("The file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and palettes that it then reads anyway
-            with Image.open(io.BytesIO(data)) as image:
-                if shortest_side is not None:
-                    _decode_reduced(image, shortest_side)
-                if image.width * image.height > max_pixels:
-                    raise UnreadableImage(
-                        f"{image.width} x {image.height} pixels are more than the limit of "
-                        f"{max_pixels / 1e6:.0f} megapixels"
-                    )
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+        with _open(data, max_pixels) as image:
+            _decode_reduced(image, shortest_side, max_pixels)
+            _check_size(image, max_pixels)
+            image.load()
+            _check_size(image, max_pixels)  # some formats do not know it before
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_rgb(image)
     except UnreadableImage:
         raise
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(f"More pixels than the limit of {MAX_PIXELS / 1e6:.0f} megapixels") from error
     except MemoryError as error:
         raise UnreadableImage("Not enough memory to decode it") from error
     # Pillow's decoders raise nearly anything on damaged input: OSError, SyntaxError, ValueError, struct.error, ...
@@ -81,32 +97,53 @@ def decode(data: bytes, *, shortest_side: int | None = None, max_pixels: int = M
         raise UnreadableImage(_reason(error)) from error
 
 
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    if data.startswith(_JPEG):
+        image = JpegImageFile(io.BytesIO(data))  # Image.open would refuse what can be decoded at a reduced size
+        if "progressive" in image.info:  # its decoder holds all of it in memory, whatever size is asked for
+            _check_size(image, max_pixels)
+        return image
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise UnreadableImage(
+            f"{image.width} x {image.height} pixels are more than the limit of {max_pixels / 1e6:.0f} megapixels"
+        )
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "Not an image that Pillow can read"
-    text = str(error).strip().rstrip(".") or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
     return text[:1].upper() + text[1:]
 
 
-def _decode_reduced(image: Image.Image, shortest_side: int) -> None:
-    """Tell the JPEG decoder to use a reduced size where that is still large enough."""
+def _decode_reduced(image: Image.Image, shortest_side: int | None, max_pixels: int) -> None:
+    """Tell the JPEG decoder to use a reduced size where that is enough, or where the limit allows no other."""
     if image.format != "JPEG" or image.mode not in ("RGB", "L"):
         return
-    scale = REDUCED_DECODE_MARGIN * shortest_side / min(image.size)
-    if scale < 1:
-        image.draft(image.mode, (int(image.width * scale) + 1, int(image.height * scale) + 1))
+    width, height = image.size
+
+    def may_shrink(by: int) -> bool:
+        return shortest_side is not None and min(width, height) >= LOOKS_MARGIN * shortest_side * by
+
+    shrink = 1
+    while shrink < 8 and (width * height > max_pixels * shrink**2 or may_shrink(2 * shrink)):
+        shrink *= 2
+    if shrink > 1:
+        image.draft(image.mode, (width // shrink, height // shrink))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(paper, image).convert("RGB")
-    return image.convert("RGB")
+    return image.convert("RGB")  # a copy, also of RGB, that holds no file
 
 
 def _to_8_bit(pixels: np.ndarray) -> np.ndarray:

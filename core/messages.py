@@ -46,7 +46,7 @@ class SkippedImage:
 
 @dataclass(frozen=True, slots=True)
 class EmbedReport:
-    """The outcome of embedding one dataset with one model; its fields are those of `embed --json`."""
+    """The outcome of embedding one dataset with one model; `as_json` gives what `embed --json` prints."""
 
     model: str
     dataset: str
@@ -62,7 +62,9 @@ class EmbedReport:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object of `embed --json`."""
-        return asdict(self)
+        document = asdict(self)
+        del document["cancelled"]  # a program that cancels knows
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class ModelResult:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """The answer to one query under one or several models; its fields are those of `query --json`."""
+    """The answer to one query under one or several models; `as_json` gives what `query --json` prints."""
 
     dataset: str
     query: Query
@@ -122,7 +124,10 @@ class QueryResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON object of `query --json`."""
-        return asdict(self)
+        document = asdict(self)
+        for result in document["results"]:
+            del result["gallery"]
+        return document
 
 
 @dataclass(frozen=True, slots=True)

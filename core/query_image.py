@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
-from pathlib import Path
 
 from visexplore.core.errors import UnreadableImage, UserError
 
@@ -28,9 +30,12 @@ def read_query_image(name: str, *, offline: bool = False) -> bytes:
     if name.startswith(("http://", "https://")):
         return _fetch(name, offline=offline)
     # A path pasted from elsewhere comes in quotes, or as a file:// address.
-    path = Path(name.strip().strip("'\"").removeprefix("file://")).expanduser()
+    path = name.strip().strip("'\"")
+    if path.startswith("file://"):
+        path = urllib.parse.unquote(path.removeprefix("file://"))
     try:
-        return path.read_bytes()
+        with open(os.path.expanduser(path), "rb") as stream:  # noqa: PTH111, PTH123 - Path fails at `~nobody`
+            return stream.read(_MAX_BYTES)  # a device or a pipe may never end
     except FileNotFoundError as error:
         raise UserError(
             f"There is no file '{name}'", "Check the path; it is read on the machine that visexplore runs on."
@@ -39,16 +44,19 @@ def read_query_image(name: str, *, offline: bool = False) -> bytes:
         raise UserError(f"'{name}' is a folder, not a picture", "Name one of the files in it.") from error
     except OSError as error:
         raise UnreadableImage(f"'{name}' cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UserError(f"'{name}' is no path ({error})") from error
 
 
 def _fetch(address: str, *, offline: bool) -> bytes:
     if offline:
         raise UserError(f"--offline forbids to fetch {address}", "Download the picture first and name its file.")
-    request = urllib.request.Request(address, headers={"User-Agent": "visexplore"})
+    plain = urllib.parse.quote(address, safe=":/?#[]@!$&'()*+,;=%~")  # people paste spaces and umlauts
     try:
+        request = urllib.request.Request(plain, headers={"User-Agent": "visexplore"})
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
             data: bytes = answer.read(_MAX_BYTES)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise UnreadableImage(
             f"{address} cannot be fetched ({reason})", "Check the address and the network."

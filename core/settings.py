@@ -10,6 +10,7 @@ from typing import Literal
 
 from visexplore.core.errors import SettingsError
 
+_TRUE = frozenset({"1", "ON", "YES", "TRUE"})  # as huggingface_hub reads its own variables
 CONFIG_KEYS = ("home", "offline", "graphics", "color", "thumbnails_mb")
 
 
@@ -68,19 +69,26 @@ def load_settings(
         SettingsError: the configuration file is no TOML or has an unknown key or a value of the wrong type.
     """
     environment_config = os.environ.get("VISEXPLORE_CONFIG")
-    config_folder = Path(environment_config).expanduser() if environment_config else _user_folder("config")
+    config_folder = _expanded(Path(environment_config)) if environment_config else _user_folder("config")
     values = _read_config(config_folder / "config.toml")
     configured_home = os.environ.get("VISEXPLORE_HOME") or values.get("home")
     if home is None:
         home = Path(str(configured_home)) if configured_home else _user_folder("cache")
     return Settings(
-        home=home.expanduser().absolute(),
+        home=_expanded(home).absolute(),
         models_file=config_folder / "models.toml",
-        offline=offline or bool(values.get("offline")) or os.environ.get("HF_HUB_OFFLINE") == "1",
+        offline=offline or bool(values.get("offline")) or os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE,
         graphics=graphics or str(values.get("graphics", "auto")),
         color=color or str(values.get("color", "auto")),
         thumbnails_mb=int(values.get("thumbnails_mb", 500)),
     )
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"There is no user whose home '{path}' could be in", "Write the folder out.") from error
 
 
 def _read_config(file: Path) -> dict[str, str | int | bool]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-from wcwidth import wcwidth
-
 # Characters of these categories move the cursor, reorder the line or are invisible: controls, formats
 # (bidi, zero-width), surrogates (undecodable bytes of a file name), line and paragraph separators.
 _HOSTILE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -32,7 +30,15 @@ def printable(text: str) -> str:
 
 def cell_width(text: str) -> int:
     """Return how many terminal cells `text`, already printable, takes."""
-    return len(text) if text.isascii() else sum(max(0, wcwidth(c)) for c in text)
+    return len(text) if text.isascii() else sum(_char_width(c) for c in text)
+
+
+def _char_width(char: str) -> int:
+    if char.isascii():
+        return 1
+    from wcwidth import wcwidth  # 30 ms, and most text is ASCII
+
+    return max(0, wcwidth(char))
 
 
 def cut(text: str, width: int) -> str:
@@ -42,7 +48,7 @@ def cut(text: str, width: int) -> str:
         return text
     out, used = [], 0
     for char in text:
-        used += len(char) if char.isascii() else max(0, wcwidth(char))
+        used += _char_width(char)
         if used > width - 1:
             break
         out.append(char)

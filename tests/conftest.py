@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("visexplore", deadline=None)
+settings.load_profile("visexplore")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -18,6 +23,7 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
             patch.delenv(name, raising=False)
         patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")  # several test processes share the cores
         patch.setenv("VISEXPLORE_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("VISEXPLORE_CONFIG", str(tmp_path_factory.mktemp("config")))
         yield

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual import events, on
@@ -17,8 +17,11 @@ from textual.binding import Binding, BindingType
 from textual.command import SimpleCommand
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.markup import escape
+from textual.reactive import Reactive
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
+
 from visexplore.core.catalogue import Catalogue, load_catalogue, runs_here
 from visexplore.core.engine import (
     AskCacheStates,
@@ -43,7 +46,7 @@ from visexplore.core.engine import (
 from visexplore.core.errors import UnknownModel, VisexploreError
 from visexplore.core.messages import CacheState, Picture, Query
 from visexplore.core.settings import Settings
-from visexplore.core.text import cut, printable
+from visexplore.core.text import count, cut, printable
 from visexplore.tui.gallery import Gallery
 from visexplore.tui.jobs import Job
 from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
@@ -56,8 +59,9 @@ from visexplore.tui.screens.ask import Ask
 from visexplore.tui.screens.help import Help
 from visexplore.tui.screens.jobs import Jobs
 from visexplore.tui.screens.zoom import Subject, Zoom
-from visexplore.tui.terminal import Terminal
+from visexplore.tui.terminal import Terminal, drain
 from visexplore.tui.theme import DARK, LIGHT, MUTED
+from visexplore.tui.widgets.keys_line import KeysLine
 from visexplore.tui.widgets.picture_grid import graphics_after
 from visexplore.tui.widgets.status import StatusLine
 
@@ -94,7 +98,10 @@ class VisexploreApp(App[int]):
         catalogue: the models.
         terminal: how pictures are drawn.
         spec: of the dataset to open.
-        model: slug of the first model.
+        model: name of the first model.
+
+    Raises:
+        UnknownModel: there is no model of that name.
     """
 
     TITLE = "visexplore"
@@ -106,8 +113,10 @@ class VisexploreApp(App[int]):
         Binding("3", "panel('query')", "Query", show=False, tooltip="the query and its neighbours"),
         Binding("tab", "next_panel(1)", "Panel", show=False, priority=True, tooltip="the next panel"),
         Binding("shift+tab", "next_panel(-1)", "Panel back", show=False, priority=True, tooltip="the panel before"),
-        Binding("left_square_bracket", "switch_model(-1)", "Model", key_display="[", show=False, tooltip="previous model, same query"),
-        Binding("right_square_bracket", "switch_model(1)", "Model", key_display="[ ]", tooltip="next model, same query"),
+        Binding("left_square_bracket", "switch_model(-1)", "Model", key_display="[", show=False,
+                tooltip="previous model, same query"),
+        Binding("right_square_bracket", "switch_model(1)", "Model", key_display="[ ]",
+                tooltip="next model, same query"),
         Binding("m", "choose_model", "Models", tooltip="choose a model by typing a part of its name"),
         Binding("n", "step(1)", "Next", tooltip="next image as the query"),
         Binding("p", "step(-1)", "Prev", show=False, tooltip="previous image as the query"),
@@ -130,21 +139,33 @@ class VisexploreApp(App[int]):
         self.terminal = terminal
         self.catalogue = catalogue
         self.spec = spec
-        self.model = model
+        self.model = catalogue.resolve(model).slug
+        self._names = {self.model: model}  # a slug alone does not find a model outside the catalogue
         self.gallery: Gallery | None = None
         self.target: Query | None = None
         self.states: dict[str, CacheState] = {}
         self.jobs: dict[int, Job] = {}
         self._pictures = Pictures(engine)
-        self._early: SimpleQueue[Event] = SimpleQueue()
         self._search = self._states_ticket = 0
         self._answered: tuple[str, Query, int] | None = None
         self._large: dict[int, Callable[[Image | str], None]] = {}
         self._asked_states = 0.0
         self._deaths: list[float] = []
-        self._listening = False
+        self._shows_stop = False  # in the footer
+        self._engine_is_down = False
+        self._is_new = True  # the dataset: nothing is known yet of what is embedded
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name  # here, because a change of it later makes the whole style sheet anew
+
+    # The terminal's focus: Textual would paint the whole screen, with all pictures, each time it comes or goes.
+    app_focus = Reactive(True, compute=False, repaint=False)
 
     # ---- start
+
+    def get_default_screen(self) -> Screen[object]:
+        """Begin with the layout that fits, which is cheaper than changing to it."""
+        return Screen(id="_default", classes="wide" if self.terminal.columns >= WIDE_FROM else "narrow")
 
     def compose(self) -> ComposeResult:
         """Lay the panels between a line of state above and below."""
@@ -152,45 +173,39 @@ class VisexploreApp(App[int]):
         with Horizontal(id="panels"):
             yield CataloguePanel(self.catalogue)
             yield DatasetPanel(self.terminal, self._pictures)
-            yield QueryPanel(self.terminal, self._pictures)
+            yield QueryPanel(self.terminal, self._pictures).add_class("active")
         yield StatusLine()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeysLine()
         yield Static("", id="too-small", markup=False)
 
     def on_mount(self) -> None:
-        """Choose the look, then let the engine begin once the first frame is painted."""
+        """Put the focus on the query, then let the engine begin once the first frame is painted."""
         self.animation_level = "none"
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = DARK.name
         self._panel(CataloguePanel).show_model(self.model)
-        self._set_active(self.query_one("#query", Panel))
         self.query_one("#query", Panel).focus_content()
         self._show_top()
-        self.query_one(StatusLine).show_text("Starting the engine ...")
+        self._status_line.show_text("Starting the engine ...")
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         from visexplore.tui import graphics
 
-        self._listening = True
-        while not self._early.empty():
-            self._route(self._early.get())
-        self._open(self.spec)
+        # Only now: where cores are few, a starting engine holds up the first frame.
+        self._start_engine()
         graphics.install(self.terminal)  # imports what pictures need, now that the first frame is out
 
     def receive(self, event: Event) -> None:
         """Take an event of the engine, from whichever thread."""
-        if self._listening:
-            self.post_message(EngineEvent(event))
-        else:
-            self._early.put(event)
+        self.post_message(EngineEvent(event))
 
     def on_resize(self, event: events.Resize) -> None:
         """Show three panels or one, or say that there is no room."""
         width, height = event.size
         small = width < SMALLEST[0] or height < SMALLEST[1]
         screen = self.screen_stack[0]
+        if screen.has_class("too-small") and not small:
+            active = screen.query_one("Panel.active", Panel)
+            self.call_after_refresh(active.focus_content)  # what is hidden loses the focus
         screen.set_class(small, "too-small")
         screen.set_class(width >= WIDE_FROM, "wide")
         screen.set_class(width < WIDE_FROM, "narrow")
@@ -205,6 +220,10 @@ class VisexploreApp(App[int]):
     def _panel[P: Panel](self, kind: type[P]) -> P:
         return self.screen_stack[0].query_one(kind)
 
+    @property
+    def _status_line(self) -> StatusLine:
+        return self.screen_stack[0].query_one(StatusLine)
+
     @on(events.DescendantFocus)
     def _follow_focus(self, event: events.DescendantFocus) -> None:
         for node in event.widget.ancestors_with_self:
@@ -218,20 +237,32 @@ class VisexploreApp(App[int]):
 
     def action_panel(self, name: str) -> None:
         """Go to a panel."""
-        panel = self.query_one(f"#{name}", Panel)
-        self._set_active(panel)
+        panel = self.screen_stack[0].query_one(f"#{name}", Panel)
+        if panel.has_class("active") and panel.has_focus_within:
+            panel.focus_next_part()
+            return
+        self._show_panel(panel)
+
+    def _show_panel(self, panel: Panel) -> None:
+        if not panel.has_class("active"):
+            # What has the focus may be hidden now: Textual would give it to a neighbour, which we would follow.
+            self.screen_stack[0].set_focus(None)
+            self._set_active(panel)
         self.call_after_refresh(panel.focus_content)
 
     def action_next_panel(self, step: int) -> None:
         """Go to the next or the previous panel."""
         panels = list(self.screen_stack[0].query(Panel))
         at = next((n for n, panel in enumerate(panels) if panel.has_class("active")), 0)
-        self.action_panel(panels[(at + step) % len(panels)].id or "")
+        self._show_panel(panels[(at + step) % len(panels)])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now; a window on top takes the keys of the panels."""
         if len(self.screen_stack) > 1 and action in _PANEL_ACTIONS:
             return False
+        return self._is_possible(action)
+
+    def _is_possible(self, action: str) -> bool:
         if action == "embed":
             return self._open_job(self.model) is None
         if action == "stop_embedding":
@@ -285,19 +316,27 @@ class VisexploreApp(App[int]):
         self._show_top()
         for problem in event.problems[:3]:
             self.notify(printable(problem), severity="warning", markup=False)
-        if known is None or known.spec != gallery.spec or self.target is None:
+        self._answered = None
+        target = self.target
+        if known is None or known.spec != gallery.spec or target is None:
             self.states = {}
+            self._is_new = True
+            self._choose_query(0)
+        elif not target.image_id:
+            self._ask_outside_picture(target)
+        elif target.image_id not in gallery.position_of:
             self._choose_query(0)
         self._ask_states()
 
     def _take_states(self, event: CacheStates) -> None:
         if event.spec != self.spec:
             return
-        first = self._states_ticket != -1 and not self.states
+        most = AUTO_EMBED_AT_START if self._is_new else AUTO_EMBED_ON_SWITCH
+        self._is_new = False
         self.states = {state.model: state for state in event.states}
         self._panel(CataloguePanel).show_states(self.states)
         self._panel(DatasetPanel).show_states(self.states, self.model)
-        self._auto_embed(AUTO_EMBED_AT_START if first else AUTO_EMBED_ON_SWITCH)
+        self._auto_embed(most)
         self._ask_neighbours()
 
     def _take_picture(self, ticket: int, answer: Picture | str) -> None:
@@ -351,7 +390,7 @@ class VisexploreApp(App[int]):
                 severity="warning", markup=False, timeout=10,
             )  # fmt: skip
         self._show_status()
-        self.refresh_bindings()
+        self._show_keys()
         if job.spec == self.spec:
             self._ask_states()
 
@@ -361,10 +400,11 @@ class VisexploreApp(App[int]):
             job = self.jobs[event.ticket]
             job.state, job.problem = "failed", text
             self._show_status()
-            self.refresh_bindings()
-            self._panel(QueryPanel).say(text)
+            self._show_keys()
+            if (job.model, job.spec) == (self.model, self.spec):
+                self._panel(QueryPanel).say(text)
         elif event.ticket == self._search:
-            self._panel(QueryPanel).say(text)
+            self._show_query_alone(text)
             return
         elif self._pictures_or_large(event.ticket, printable(event.error.message)):
             return
@@ -383,38 +423,48 @@ class VisexploreApp(App[int]):
         now = time.monotonic()
         self._deaths = [*(then for then in self._deaths if now - then < 60), now]
         self._pictures.forget_asked()
-        self._large.clear()
         text = printable(str(event.error))
+        lost, self._large = self._large, {}
+        for done in lost.values():
+            done(text)
         if len(self._deaths) > _MOST_RESTARTS:
-            self.notify(
-                f"{text} It stopped {len(self._deaths)} times within a minute: giving up.",
-                severity="error",
-                markup=False,
-                timeout=30,
-            )
-            self.query_one(StatusLine).show_text(text, "$text-error")
+            self._give_up(f"{text} It stopped {len(self._deaths)} times within a minute: giving up.")
             return
         self.notify(f"{text} Starting it again.", severity="error", markup=False, timeout=10)
+        self._start_engine()
+
+    def _start_engine(self) -> None:
         try:
             self.engine.start()
         except VisexploreError as error:
-            self.notify(printable(str(error)), severity="error", markup=False, timeout=30)
+            self._give_up(printable(str(error)))
             return
+        self._engine_is_down = False
         self._open(self.spec)
-        for job in list(self.jobs.values()):
-            if job.is_open and job.state != "stopping":
-                job.state, job.progress = "waiting", None
-                self.engine.send(Embed(job.ticket, job.spec, (job.model,)))
-            elif job.state == "stopping":
+        for job in self.jobs.values():
+            if job.state == "stopping":
                 job.state = "cancelled"
+            elif job.is_open:
+                job.state, job.progress = "waiting", None
+                self._send_job(job)
         self._show_status()
+        self._show_keys()
+
+    def _give_up(self, text: str) -> None:
+        self._engine_is_down = True
+        for job in self.jobs.values():
+            if job.is_open:
+                job.state, job.problem = "failed", text
+        self.notify(text, severity="error", markup=False, timeout=30)
+        self._show_status()
+        self._show_keys()
 
     # ---- dataset, query, model
 
     def _open(self, spec: str) -> None:
         self.engine.send(OpenDataset(self.engine.ticket(), spec))
         if self.gallery is None:
-            self.query_one(StatusLine).show_text(f"Opening {spec} ...")
+            self._status_line.show_text(f"Opening {spec} ...")
 
     def _ask_states(self) -> None:
         self._asked_states = time.monotonic()
@@ -431,27 +481,40 @@ class VisexploreApp(App[int]):
     def _set_target(self, target: Query) -> None:
         self.target = target
         if target.path and not target.image_id:
-            self._panel(QueryPanel).show_query(self.spec, target, "Reading the picture ...")
-            ticket = self.engine.ticket()
-            self._large[ticket] = self._panel(QueryPanel).show_outside_picture
-            self.engine.send(AskPicture(ticket, "", target.path, 512))
+            self._show_query_alone("Reading the picture ...")
+            self._ask_outside_picture(target)
         self._ask_neighbours()
+
+    def _ask_outside_picture(self, target: Query) -> None:
+        def made(picture: Image | str) -> None:
+            if target is self.target:
+                self._panel(QueryPanel).show_outside_picture(picture)
+
+        ticket = self.engine.ticket()
+        self._large[ticket] = made
+        self.engine.send(AskPicture(ticket, "", target.path, 512))
 
     def _ask_neighbours(self) -> None:
         """Search with the query under the current model, unless that is on the screen already."""
         if self.target is None or self.gallery is None:
             return
+        self._search = 0  # an answer still on its way is to another question
         self._show_status()
         state = self.states.get(self.model)
         if state is None or not state.embedded:
-            self._panel(QueryPanel).show_query(self.spec, self.target, self._why_no_neighbours())
+            self._show_query_alone(self._why_no_neighbours())
             return
         if self._answered == (self.model, self.target, state.embedded):
             return
         self._search = self.engine.ticket()
         self.engine.send(
-            Search(self._search, self.spec, self.model, image_id=self.target.image_id, path=self.target.path)
+            Search(self._search, self.spec, self._model_name, image_id=self.target.image_id, path=self.target.path)
         )
+
+    def _show_query_alone(self, note: str) -> None:
+        self._answered = None
+        if self.target is not None:
+            self._panel(QueryPanel).show_query(self.spec, self.target, note)
 
     def _why_no_neighbours(self) -> str:
         if self._open_job(self.model) is not None:
@@ -462,7 +525,7 @@ class VisexploreApp(App[int]):
     def _image_chosen(self, message: ImageChosen) -> None:
         if self.gallery is not None and message.image_id in self.gallery.position_of:
             self._choose_query(self.gallery.position_of[message.image_id])
-            self.action_panel("query")
+            self._show_panel(self._panel(QueryPanel))
 
     @on(ModelChosen)
     def _model_chosen(self, message: ModelChosen) -> None:
@@ -475,32 +538,39 @@ class VisexploreApp(App[int]):
             self.notify(printable(str(error)), severity="error", markup=False, timeout=8)
             return
         self.model = checkpoint.slug
+        self._names.setdefault(self.model, model)
+        self._auto_embed(AUTO_EMBED_ON_SWITCH)
+        self._ask_neighbours()  # first, so that the engine searches while the rest is painted
         self._panel(CataloguePanel).show_model(self.model)
         self._panel(DatasetPanel).show_states(self.states, self.model)
         self._show_top()
-        self.refresh_bindings()
-        self._auto_embed(AUTO_EMBED_ON_SWITCH)
-        self._ask_neighbours()
+        self._show_keys()
+
+    @property
+    def _model_name(self) -> str:
+        """What the engine knows the current model by."""
+        return self._names[self.model]
 
     def _models_at_hand(self) -> list[str]:
-        """The models to switch between: what runs here now, and what this dataset is embedded with."""
-        return [
-            c.slug for c in self.catalogue.checkpoints if runs_here(c) or c.slug in self.states or c.slug == self.model
+        """The models to switch between: what runs here, what the dataset is embedded with, what was named."""
+        listed = [
+            c.slug for c in self.catalogue.checkpoints if runs_here(c) or c.slug in self.states or c.slug in self._names
         ]
+        return [*listed, *(slug for slug in self._names if slug not in listed)]
 
     def action_switch_model(self, step: int) -> None:
         """Use the next or the previous model for the same query."""
-        models = self._models_at_hand() or [self.model]
-        at = models.index(self.model) if self.model in models else 0
-        self._use_model(models[(at + step) % len(models)])
+        models = self._models_at_hand()
+        slug = models[(models.index(self.model) + step) % len(models)]
+        self._use_model(self._names.get(slug, slug))
 
     def action_choose_model(self) -> None:
         """Choose a model by typing a part of its name."""
         commands = [
             SimpleCommand(
-                f"{checkpoint.slug}  {family.name}",
+                escape(printable(f"{checkpoint.slug}  {family.name}")),
                 lambda slug=checkpoint.slug: self._use_model(slug),
-                f"{family.organisation} {family.first_public}",
+                escape(printable(f"{family.organisation} {family.first_public}")),
             )
             for family in self.catalogue.families
             for checkpoint in family.checkpoints
@@ -525,7 +595,7 @@ class VisexploreApp(App[int]):
         def opened(name: str | None) -> None:
             if name:
                 self._set_target(Query(path=name))
-                self.action_panel("query")
+                self._show_panel(self._panel(QueryPanel))
 
         self.push_screen(
             Ask(
@@ -541,7 +611,8 @@ class VisexploreApp(App[int]):
 
         def opened(name: str | None) -> None:
             if name:
-                self._open(name if name == "sample" else str(Path(name).expanduser().absolute()))
+                path = os.path.expanduser(name)  # noqa: PTH111 - Path.expanduser fails where `~name` is unknown
+                self._open(name if name == "sample" else str(Path(path).absolute()))
 
         self.push_screen(
             Ask("Open a dataset", "A folder of images, or `sample`. Enter opens, Esc leaves.", "~/photos"),
@@ -549,6 +620,13 @@ class VisexploreApp(App[int]):
         )
 
     # ---- embedding
+
+    def _show_keys(self) -> None:
+        """Show whether `e` starts or stops; the footer is made anew only if that changed."""
+        embedding = self._open_job(self.model) is not None
+        if embedding != self._shows_stop:
+            self._shows_stop = embedding
+            self.refresh_bindings()
 
     def _open_job(self, model: str) -> Job | None:
         return next((j for j in self.jobs.values() if j.is_open and j.model == model and j.spec == self.spec), None)
@@ -558,19 +636,25 @@ class VisexploreApp(App[int]):
         if self.gallery is None or len(self.gallery) > most or self.model in self.states:
             return
         tried = any(job.model == self.model and job.spec == self.spec for job in self.jobs.values())
-        if not tried and runs_here(self.catalogue.resolve(self.model)):
+        if not tried and runs_here(self.catalogue.resolve(self._model_name)):
             self.action_embed()
 
     def action_embed(self) -> None:
         """Embed the dataset with the current model."""
-        if self.gallery is None or self._open_job(self.model) is not None:
+        if self._engine_is_down:
+            self._deaths.clear()
+            self._start_engine()
+        if self._engine_is_down or self.gallery is None or self._open_job(self.model) is not None:
             return
         job = Job(self.engine.ticket(), self.spec, self.gallery.title, self.model)
         self.jobs[job.ticket] = job
-        self.engine.send(Embed(job.ticket, job.spec, (job.model,)))
+        self._send_job(job)
         self._panel(QueryPanel).say(self._why_no_neighbours())
         self._show_status()
-        self.refresh_bindings()
+        self._show_keys()
+
+    def _send_job(self, job: Job) -> None:
+        self.engine.send(Embed(job.ticket, job.spec, (self._names.get(job.model, job.model),)))
 
     def action_stop_embedding(self) -> None:
         """Stop embedding with the current model; what is done stays."""
@@ -580,13 +664,16 @@ class VisexploreApp(App[int]):
 
     def _cancel(self, ticket: int) -> None:
         job = self.jobs.get(ticket)
-        if job is not None and job.is_open:
+        if job is not None and job.state in ("waiting", "running"):
             job.state = "stopping"
             self.engine.send(Cancel(ticket))
             self._show_status()
 
     def _show_status(self) -> None:
-        line = self.screen_stack[0].query_one(StatusLine)
+        line = self._status_line
+        if self._engine_is_down:
+            line.show_text("The engine is down: press e to start it again.", "$text-error")
+            return
         open_jobs = [job for job in self.jobs.values() if job.is_open]
         if open_jobs:
             current = next((job for job in open_jobs if job.progress is not None), open_jobs[0])
@@ -599,7 +686,8 @@ class VisexploreApp(App[int]):
             line.show_text(f"{ended[-1].title} with {self.model}: {ended[-1].sentence()}")
         elif self.gallery is not None:
             line.show_text(
-                f"{len(self.gallery):,} images, {len(self.gallery.labels):,} labels. Pictures: {self.terminal.graphics.value}"
+                f"{count(len(self.gallery), 'image')}, {count(len(self.gallery.labels), 'label')}. "
+                f"Pictures: {self.terminal.graphics.value}"
             )
 
     # ---- windows
@@ -631,8 +719,7 @@ class VisexploreApp(App[int]):
         panel = (
             self._panel(DatasetPanel) if self._panel(DatasetPanel).has_class("active") else self._panel(CataloguePanel)
         )
-        if not panel.has_class("active"):
-            self.action_panel(panel.id or "")
+        self._show_panel(panel)
         self.call_after_refresh(panel.begin_filter)
 
     def action_cycle_graphics(self) -> None:
@@ -640,6 +727,7 @@ class VisexploreApp(App[int]):
         self.terminal = replace(self.terminal, graphics=graphics_after(self.terminal.graphics))
         self._panel(DatasetPanel).set_terminal(self.terminal)
         self._panel(QueryPanel).set_terminal(self.terminal)
+        self._show_status()
         self.notify(f"Pictures: {self.terminal.graphics.value}", timeout=2, markup=False)
 
     def action_jobs(self) -> None:
@@ -661,7 +749,7 @@ class VisexploreApp(App[int]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Put every action into the command palette."""
         for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and self.check_action(binding.action.split("(")[0], ()):
+            if isinstance(binding, Binding) and self._is_possible(binding.action.split("(")[0]):
                 yield SystemCommand(
                     binding.tooltip[:1].upper() + binding.tooltip[1:],
                     f"key {binding.key_display or binding.key}",
@@ -683,11 +771,12 @@ def run(settings: Settings, spec: str, terminal: Terminal, model: str, device: s
         UnknownModel, CatalogueError, StorageError: before the screen is taken.
     """
     catalogue = load_catalogue(settings.models_file)
-    slug = catalogue.resolve(model).slug
     engine = Engine(settings, lambda event: None, device)
-    app = VisexploreApp(engine, catalogue, terminal, spec, slug)
+    app = VisexploreApp(engine, catalogue, terminal, spec, model)
     engine.on_event = app.receive
-    engine.start()
+    engine.check_log()
+    if not terminal.answered:
+        drain()  # replies that come late would be taken for keys
     try:
         return app.run() or 0
     finally:

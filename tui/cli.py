@@ -86,10 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         model, device = line.options.pop("model", ""), line.options.pop("device", "auto")
         options = Globals(**line.options)
         return guard(lambda: explore(spec, model, device, options), options)
+    asks_about_all = not line.words and not {"--help", "--version"}.isdisjoint(argv)
+    return guard(lambda: _run(argv if line.command or asks_about_all else ["explore", *argv]), Globals())
+
+
+def _run(argv: Sequence[str]) -> int:
     from visexplore.tui.commands.lines import run
 
-    asks_about_all = not line.words and not {"--help", "--version"}.isdisjoint(argv)
-    return run(argv if line.command or asks_about_all else ["explore", *argv])
+    return run(argv)
 
 
 def explore(spec: str, model: str, device: str, options: Globals) -> int:
@@ -140,7 +144,3 @@ def _mistyped_command(word: str) -> UserError | None:
     return UserError(
         f"There is no command '{word}' and no folder of that name", f"Did you mean `visexplore {close[0]}`?"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

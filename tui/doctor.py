@@ -198,7 +198,7 @@ def _ask_hub(address: str, timeout: float) -> Hub:
 # ---- the test card
 
 
-def test_card() -> Image:
+def draw_test_card() -> Image:
     """Draw the picture that shows whether pictures are right: colours, greys, proportions, sharpness."""
     from PIL import Image as PILImage
     from PIL import ImageDraw

@@ -23,6 +23,12 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    def lists_the_same_as(self, other: Gallery) -> bool:
+        """Whether both have the same images with the same labels, in the same order."""
+        return (self.spec, self.image_ids, self.labels, self._label_numbers) == (
+            other.spec, other.image_ids, other.labels, other._label_numbers,
+        )  # fmt: skip
+
     @cached_property
     def position_of(self) -> dict[str, int]:
         """Position by image id."""

@@ -23,6 +23,7 @@ from rich.color import Color
 from rich.color_triplet import ColorTriplet
 from rich.segment import ControlType, Segment
 from rich.style import Style
+
 from visexplore.tui.terminal import Graphics, Terminal
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def draw(
     """Return `image` drawn as large as a box of cells allows, in its own proportions.
 
     Args:
-        image: an RGB picture; best not much larger than the box in pixels.
+        image: a picture; best RGB and not much larger than the box in pixels.
         columns: the width of the box in cells, at least 1.
         rows: its height.
         terminal: where it will be shown.
@@ -103,6 +104,8 @@ def draw(
         background: the colour of the cells around it.
     """
     columns, rows = min(columns, _MOST_CELLS), min(rows, _MOST_CELLS)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
     match graphics or terminal.graphics:
         case Graphics.KITTY:
             return _draw_kitty(image, columns, rows, terminal)
@@ -240,7 +243,7 @@ class Pictures:
     def __init__(
         self, images: Sequence[Image], terminal: Terminal, columns: int = 16, rows: int = 8, gap: int = 1
     ) -> None:
-        """Draw each of the RGB `images` in a box of `columns` by `rows` cells, with `gap` cells between."""
+        """Draw each of `images` in a box of `columns` by `rows` cells, with `gap` cells between."""
         self._images = images
         self._terminal = terminal
         self._columns = columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.message import Message
+
 from visexplore.core.engine import Event
 
 

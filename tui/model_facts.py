@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from textual.content import Content
+
 from visexplore.core.catalogue import Checkpoint, Family, WeightsStatus, weights_status
 from visexplore.core.text import printable
 from visexplore.tui.theme import MUTED

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
 from visexplore.assets.drawing.shapes import Field, Points, Shape, vector
 
 Colour = Callable[[Points], Points]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
 from visexplore.assets.drawing.paints import Part, linear, soft
 from visexplore.assets.drawing.shapes import Field, Points, Shape, dot, length, rotation, vector
 

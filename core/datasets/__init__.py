@@ -22,10 +22,13 @@ def open_dataset(spec: str) -> Dataset:
     """
     if spec == "sample":
         return open_sample()
-    path = Path(os.path.expanduser(spec))  # noqa: PTH111 - Path.expanduser fails where `~name` is unknown
-    if path.is_dir():
-        return open_folder(path)
-    if path.exists():
+    if not spec:
+        raise UnknownDataset("The name of the dataset is empty", "Name a folder of images, or `sample`.")
+    path = os.path.expanduser(spec)  # noqa: PTH111 - Path.expanduser fails where `~name` is unknown
+    # Unlike Path's, these are false for what can be no path at all: too long a name, a forbidden folder.
+    if os.path.isdir(path):  # noqa: PTH112
+        return open_folder(Path(path))
+    if os.path.exists(path):  # noqa: PTH110
         raise UnknownDataset(
             f"'{spec}' is a file, not a folder of images",
             "Name its folder, or use the file as a query: visexplore query DATASET --image FILE.",

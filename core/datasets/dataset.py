@@ -11,6 +11,9 @@ from pathlib import Path
 
 from visexplore.core.errors import UnknownImage, UnreadableImage
 
+# A picture within the pixel limit, in 16 bits and not compressed, stays below it.
+MAX_FILE_BYTES = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
@@ -78,7 +81,7 @@ class Dataset:
         """Digest of what the dataset holds: changes with any file that is added, changed, moved or deleted."""
         digest = hashlib.blake2b(digest_size=16)
         for record in self.records:
-            line = f"{record.image_id}\0{record.size}\0{record.mtime_ns}\0{record.label}\0{record.split}\n"
+            line = f"{record.image_id}\0{record.size}\0{record.mtime_ns}\0{record.label!r}\0{record.split!r}\n"
             digest.update(line.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
@@ -101,8 +104,12 @@ class Dataset:
         """Return the bytes of the image file.
 
         Raises:
-            UnreadableImage: the file is gone or may not be read.
+            UnreadableImage: the file is gone, may not be read, or is far too large to be a picture.
         """
+        if record.size > MAX_FILE_BYTES:
+            raise UnreadableImage(
+                f"Its {record.size / 1e9:.1f} GB are more than the limit of {MAX_FILE_BYTES / 1e9:.0f} GB"
+            )
         try:
             return Path(record.path).read_bytes()
         except OSError as error:

@@ -43,18 +43,18 @@ def open_folder(folder: Path, *, spec: str | None = None, slug: str | None = Non
     problems: list[Problem] = []
     suffixes = image_suffixes()
     files = [entry for entry in _walk(folder, problems) if Path(entry.name).suffix.lower() in suffixes]
-    if not files:
+    found = [record for entry in files if (record := _record(folder, entry, problems))]
+    if not found:
         raise EmptyDataset(
             f"{folder} holds no images, nor do its sub-folders",
             "Images end in .jpg, .png, .webp, .bmp, .gif, .tif or another ending that Pillow reads; "
             "hidden files are left out.",
         )
-    records = _with_labels([record for entry in files if (record := _record(folder, entry, problems))])
     return Dataset(
         spec=spec or str(folder),
         slug=slug or _slug(folder),
         title=title or folder.name or str(folder),
-        records=tuple(records),
+        records=tuple(_with_labels(found)),
         problems=tuple(problems),
     )
 
@@ -67,20 +67,24 @@ def _walk(folder: Path, problems: list[Problem]) -> Iterator[os.DirEntry[str]]:
         try:
             facts = os.stat(path)  # noqa: PTH116 - a str is cheaper than a Path, a million times over
             if (facts.st_dev, facts.st_ino) in seen:
-                return
+                return iter(())
             seen.add((facts.st_dev, facts.st_ino))
             with os.scandir(path) as entries:
-                listing = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+                listing = (entry for entry in entries if not entry.name.startswith("."))
+                return iter(sorted(listing, key=lambda entry: entry.name))
         except OSError as error:
             problems.append(Problem(path, error.strerror or str(error)))
-            return
-        for entry in listing:
-            if _is(entry.is_dir):
-                yield from enter(entry.path)
-            elif _is(entry.is_file):
-                yield entry
+            return iter(())
 
-    yield from enter(str(folder))
+    inside = [enter(str(folder))]  # the folders around the place where we are; recursion would end at 1,000
+    while inside:
+        entry = next(inside[-1], None)
+        if entry is None:
+            inside.pop()
+        elif _is(entry.is_dir):
+            inside.append(enter(entry.path))
+        elif _is(entry.is_file):
+            yield entry
 
 
 def _is(kind: Callable[[], bool]) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from visexplore.core.datasets import ImageRecord
 from visexplore.core.embedding.store import Row, Store
 from visexplore.core.encoders import Encoder
@@ -187,7 +188,7 @@ class Lane:
             writing, self._writing = self._writing, None
             writing.result()
             self.waited_for_writing += time.monotonic() - started
-        ready = []
+        ready: list[_Pending] = []
         while self._rows and len(ready) < SHARD_ROWS and self._rows[0].ready():
             ready.append(self._rows.popleft())
         if ready:

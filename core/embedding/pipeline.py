@@ -166,7 +166,7 @@ class Pipeline:
             return _Prepared(record, key, "", {}, reading, 0.0)
         started = time.perf_counter()
         try:
-            image = decode(data, shortest_side=max(encoder.decode_side for encoder in encoders.values()))
+            image = decode(data)
             pixels = {number: encoder.preprocess(image) for number, encoder in encoders.items()}
             problem = ""
         except UnreadableImage as error:

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+
 from visexplore.core.datasets import Dataset, ImageRecord
 from visexplore.core.encoders.recipe import Recipe
 from visexplore.core.errors import StorageError, StoreBusy
@@ -334,7 +335,7 @@ def storage_error(error: OSError, folder: Path) -> StorageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"The disk that holds {folder} is full",
-            "Free some space and start again: everything up to here is kept. `visexplore cache ls` shows what is stored.",
+            "Free some space and start again: everything up to here is kept. `visexplore cache ls` shows how much.",
         )
     return StorageError(
         f"{folder} cannot be written ({error.strerror or error})",

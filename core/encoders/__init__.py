@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from visexplore.core.catalogue import Checkpoint, default_hub_cache
+from visexplore.core.catalogue import LOADERS_READY, Checkpoint, default_hub_cache
 from visexplore.core.encoders.device import check_precision, choose_device
 from visexplore.core.encoders.encoder import Encoder
 from visexplore.core.encoders.recipe import Recipe
 from visexplore.core.errors import CannotLoadModel
 
-LOADERS_READY = frozenset({"timm"})
+NOT_FETCHED = "hub main"
+"""The revision of weights of a hub before they are on this machine."""
 
-__all__ = ["LOADERS_READY", "Encoder", "Recipe", "load_encoder", "recipe_of"]
+__all__ = ["NOT_FETCHED", "Encoder", "Recipe", "load_encoder", "recipe_of"]
 
 
 def recipe_of(checkpoint: Checkpoint, precision: str = "float32") -> Recipe:
@@ -64,10 +66,7 @@ def load_encoder(
 def _revision(checkpoint: Checkpoint) -> str:
     """Name the version of the weights that are on disk: nothing is read but names, sizes and dates."""
     if checkpoint.package:
-        try:
-            return f"{checkpoint.package} {version(checkpoint.package)}"
-        except PackageNotFoundError:
-            return f"{checkpoint.package} missing"
+        return _package_revision(checkpoint.package)
     if checkpoint.folder:
         digest = hashlib.blake2b(digest_size=8)
         for file in sorted(Path(checkpoint.folder).iterdir()):
@@ -79,4 +78,12 @@ def _revision(checkpoint: Checkpoint) -> str:
     try:
         return f"hub {reference.read_text().strip()}"
     except OSError:
-        return "hub main"  # not fetched yet
+        return NOT_FETCHED
+
+
+@cache  # looking a version up takes milliseconds, and an installed package stays while the program runs
+def _package_revision(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} missing"

@@ -12,6 +12,9 @@ PRECISIONS = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "
               "float16": "float16", "fp16": "float16"}  # fmt: skip
 
 
+_REINSTALL = "uv pip install --force-reinstall torch torchvision --torch-backend=auto"
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceReport:
     """What this machine offers.
@@ -98,7 +101,7 @@ def _why_no_cuda(
     if torch_cuda is None:
         return (
             f"an NVIDIA GPU is there, but torch {torch_version} is a build without CUDA",
-            "Reinstall it: uv pip install --force-reinstall torch torchvision --torch-backend=auto",
+            f"Reinstall it: {_REINSTALL}",
         )
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
         return "an NVIDIA GPU is there, but CUDA_VISIBLE_DEVICES hides it", "Run: unset CUDA_VISIBLE_DEVICES"
@@ -107,7 +110,7 @@ def _why_no_cuda(
         return (
             f"the NVIDIA driver {shown} is older than CUDA {torch_cuda} of torch {torch_version} needs "
             f"({_oldest_driver(torch_cuda)[0]} or newer)",
-            "Update the driver, or fit torch to it: uv pip install --force-reinstall torch torchvision --torch-backend=auto",
+            f"Update the driver, or fit torch to it: {_REINSTALL}",
         )
     unreadable = [node for node in nodes if not os.access(node, os.R_OK | os.W_OK)]
     if unreadable:

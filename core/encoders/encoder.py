@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
+
 from visexplore.core.catalogue import Checkpoint
 from visexplore.core.encoders.recipe import Recipe
 from visexplore.core.errors import NoTextTower
@@ -27,7 +28,6 @@ class Encoder(ABC):
         preprocessing: the resolved preprocessing in words, for people and for noticing that it changed.
         dim: length of an embedding.
         device: `cpu`, `cuda:0`, ...
-        decode_side: pixels of the shorter side that `preprocess` resizes to; a JPEG need not be decoded much larger.
         batch_size: images that a batch should have on this device.
         parallel_batches: how many batches to embed at the same time.
     """
@@ -37,7 +37,6 @@ class Encoder(ABC):
     preprocessing: str
     dim: int
     device: str
-    decode_side: int
     batch_size: int
     parallel_batches: int = 1
 

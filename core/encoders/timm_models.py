@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 from importlib.metadata import PackageNotFoundError, files
@@ -12,22 +13,23 @@ import numpy as np
 import timm
 import torch
 from PIL.Image import Image
-from timm.data import create_transform, resolve_model_data_config
+from timm.data.config import resolve_model_data_config
+from timm.data.transforms_factory import create_transform
+
 from visexplore.core.catalogue import Checkpoint
 from visexplore.core.encoders.encoder import Pixels
 from visexplore.core.encoders.recipe import Recipe
 from visexplore.core.encoders.torch_encoder import TorchEncoder
 from visexplore.core.errors import CannotLoadModel, UnknownModel
 
-# What timm's classifier sees: pooled and normalised as each network was trained.
-POOLING = "pre-logits"
+_LONGEST = 8  # times as long as wide: far more than any centre crop reaches
 
 
 class TimmEncoder(TorchEncoder):
     """A timm model without its classifier; preprocessing is timm's own evaluation transform up to uint8."""
 
     def __init__(self, checkpoint: Checkpoint, recipe: Recipe, device: str, model: torch.nn.Module) -> None:
-        config: dict[str, Any] = resolve_model_data_config(model)
+        config: dict[str, Any] = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
         super().__init__(model, device, recipe.precision, config["mean"], config["std"])
         self.checkpoint = checkpoint
         self.recipe = recipe
@@ -35,12 +37,27 @@ class TimmEncoder(TorchEncoder):
         self.dim = int(getattr(model, "head_hidden_size", None) or model.num_features)  # type: ignore[arg-type]
         # With the prefetcher, timm's transform stops at uint8: normalisation is then the device's work.
         self._transform = create_transform(**config, is_training=False, use_prefetcher=True)
-        self.decode_side = int(max(config["input_size"][1:]) / config["crop_pct"])
+        self._crops_centre = config["crop_mode"] == "center"
 
     def preprocess(self, image: Image) -> Pixels:
         """Resize and crop as timm does for evaluation: uint8 (3, height, width)."""
+        if self._crops_centre:
+            image = _without_far_ends(image)
         pixels: Pixels = np.asarray(self._transform(image))
         return pixels
+
+
+def _without_far_ends(image: Image) -> Image:
+    """Cut a very long picture to its middle, in which the centre crop lies.
+
+    Resized as a whole, a picture of 1 x 60,000 pixels would take 10 GB.
+    """
+    short, long = sorted(image.size)
+    away = (long - _LONGEST * short) // 2
+    if away <= 0:
+        return image
+    across = image.width > image.height
+    return image.crop((away, 0, image.width - away, short) if across else (0, away, short, image.height - away))
 
 
 def load(checkpoint: Checkpoint, recipe: Recipe, device: str, *, offline: bool) -> TimmEncoder:
@@ -82,18 +99,19 @@ def _from_folder(folder: Path) -> torch.nn.Module:
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         architecture = config["architecture"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CannotLoadModel(
             f"{folder} is no timm checkpoint: its config.json cannot be read or names no architecture ({error})",
             "Save one with timm.models.save_for_hf(model, FOLDER).",
         ) from error
     if not timm.is_model(architecture):
         raise UnknownModel(f"{folder}/config.json names the architecture '{architecture}', which timm does not know")
-    size = config.get("pretrained_cfg", {}).get("input_size")
+    size = (config.get("pretrained_cfg") or {}).get("input_size")
     options: dict[str, Any] = {}
     # A network with position embeddings is built for one input size. Unless told, timm builds it for the
     # architecture's default and silently resamples the trained position embeddings.
-    if size and timm.get_pretrained_cfg(architecture).fixed_input_size:
+    default = timm.get_pretrained_cfg(architecture)
+    if size and default is not None and default.fixed_input_size:
         options["img_size"] = tuple(size[1:])
     try:
         model: torch.nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0, **options)
@@ -105,7 +123,7 @@ def _from_folder(folder: Path) -> torch.nn.Module:
 def _from_hub(checkpoint: Checkpoint, *, offline: bool) -> torch.nn.Module:
     name = checkpoint.id
     if not timm.is_model(name.split(".")[0]):
-        close = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:3]
+        close = difflib.get_close_matches(name.split(".")[0], timm.list_models(), 3)
         raise UnknownModel(
             f"timm {timm.__version__} knows no model '{name}'",
             f"Close to it: {', '.join(close)}."

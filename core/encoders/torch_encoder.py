@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+
 from visexplore.core.encoders.device import usable_cores
 from visexplore.core.encoders.encoder import Embeddings, Encoder, Pixels, normalise
 from visexplore.core.errors import CannotLoadModel
@@ -27,7 +28,8 @@ class TorchEncoder(Encoder):
     ) -> None:
         self.device = device
         self._dtype = getattr(torch, precision)
-        self._tower = tower.eval().requires_grad_(False).to(device, self._dtype, memory_format=torch.channels_last)
+        self._tower = tower.eval().requires_grad_(False).to(device, self._dtype)
+        self._tower.to(memory_format=torch.channels_last)
         on_cpu = device == "cpu"
         self.batch_size = _CPU_BATCH if on_cpu else _GPU_BATCH
         self.parallel_batches = usable_cores() if on_cpu else 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+
 from visexplore.core.datasets import Dataset
 from visexplore.core.embedding.store import Place, Store
 from visexplore.core.encoders.encoder import Embeddings, normalise
@@ -56,16 +57,27 @@ class Index:
             leave_out: position of an image that is no neighbour: the query itself.
         """
         own = None if leave_out is None else self._row(leave_out)
-        wanted = min(k + (own is not None), len(self))
-        if wanted == 0:
+        if k <= 0 or len(self) == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        scores, rows = self._codes.search(np.ascontiguousarray(query, np.float32).reshape(1, -1), wanted)
+        scores, rows = self._nearest(np.ascontiguousarray(query, np.float32).reshape(1, -1), k + (own is not None))
         found = [(-score, row) for score, row in zip(scores[0], rows[0], strict=True) if row >= 0 and row != own]
         found = sorted(found)[:k]
         return (
             self.positions[[row for _, row in found]] if found else np.empty(0, np.int64),
             np.array([-score for score, _ in found], np.float32),
         )
+
+    def _nearest(self, query: Embeddings, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and rows of the `k` nearest and of all that are equal to the last of them.
+
+        FAISS does not promise which of several equal scores it keeps, so they are fetched until a lower one comes.
+        """
+        fetched = k + 1
+        while True:
+            scores, rows = self._codes.search(query, min(fetched, len(self)))
+            if fetched >= len(self) or scores[0][-1] < scores[0][k - 1]:
+                return scores, rows
+            fetched *= 4
 
     def _row(self, position: int) -> int | None:
         row = int(np.searchsorted(self.positions, position))

@@ -29,7 +29,6 @@ class GridEncoder(Encoder):
         self.preprocessing = "16 x 16 box"
         self.dim = 48
         self.device = "cpu"
-        self.decode_side = 16
         self.batch_size = batch_size
         self.parallel_batches = parallel_batches
         self.prepared = 0

@@ -64,9 +64,9 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     decode = pipeline.decode
 
-    def counted(data: bytes, *, shortest_side: int | None = None) -> Image.Image:
+    def counted(data: bytes) -> Image.Image:
         sizes.append(len(data))
-        return decode(data, shortest_side=shortest_side)
+        return decode(data)
 
     monkeypatch.setattr(pipeline, "decode", counted)
     return sizes
@@ -90,22 +90,6 @@ def test_an_encoder_that_has_some_images_gets_only_the_others(fill: Fill, tmp_pa
     assert (one.embedded, two.embedded) == (10, 10)
     assert len(decodes) == 8  # numbers 4 and 5 are in both stores
     assert contents(run.lanes[0].store, dataset) == contents(run.lanes[1].store, dataset)
-
-
-def test_pictures_are_decoded_for_the_encoder_that_wants_them_largest(fill: Fill, tmp_path: Path) -> None:
-    small, large = GridEncoder("small"), GridEncoder("large")
-    large.decode_side = 400
-    sides: list[int | None] = []
-    with pytest.MonkeyPatch.context() as patch:
-        decode = pipeline.decode
-
-        def noted(data: bytes, *, shortest_side: int | None = None) -> Image.Image:
-            sides.append(shortest_side)
-            return decode(data)
-
-        patch.setattr(pipeline, "decode", noted)
-        embed(pictures(fill, 2), tmp_path, small, large)
-    assert sides == [400, 400]
 
 
 def test_batches_have_the_encoders_size(fill: Fill, tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def take(step: tuple[Any, ...], folder: Path, home: Path, clock: int) -> None:
             embed(of(folder), home, GridEncoder(batch_size=1), on_progress=seen.append, cancelled=lambda: len(seen) > after)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(history=st.lists(steps, min_size=3, max_size=14), shard_seconds=st.sampled_from([0.0, 60.0]))
 def test_any_history_ends_in_what_embedding_from_scratch_gives(
     history: list[tuple[Any, ...]], shard_seconds: float

@@ -19,9 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-_QUERIES = re.compile(
-    rb"\x1b_G[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[>q|\x1bP\$qm\x1b\\|\x1b\[\?1;1;0S|\x1b\[16t|\x1b\[c"
-)
+_QUERIES = re.compile(rb"\x1b_G[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[>q|\x1bP\$qm\x1b\\|\x1b\[\?1;1;0S|\x1b\[16t|\x1b\[c")
 
 
 @dataclass(frozen=True)

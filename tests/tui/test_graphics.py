@@ -20,9 +20,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def terminal(graphics: Graphics, cell: tuple[int, int] = (10, 20), in_tmux: bool = False) -> Terminal:
-    return Terminal(
-        cell_width=cell[0], cell_height=cell[1], graphics=graphics, color=Color.TRUECOLOR, in_tmux=in_tmux
-    )
+    return Terminal(cell_width=cell[0], cell_height=cell[1], graphics=graphics, color=Color.TRUECOLOR, in_tmux=in_tmux)
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -90,9 +88,7 @@ def test_nothing_heavy_is_imported_with_the_module() -> None:
 
 @pytest.mark.parametrize("graphics", Graphics)
 @pytest.mark.parametrize("cell", [(10, 20), (9, 19), (16, 32), (7, 7)])
-@pytest.mark.parametrize(
-    "size", [(256, 256), (256, 100), (90, 256), (1, 1), (300, 2), (2, 300), (1600, 1200)]
-)
+@pytest.mark.parametrize("size", [(256, 256), (256, 100), (90, 256), (1, 1), (300, 2), (2, 300), (1600, 1200)])
 def test_every_shape_fits_the_box_and_keeps_its_proportions(
     size: tuple[int, int], cell: tuple[int, int], graphics: Graphics
 ) -> None:
@@ -105,6 +101,12 @@ def test_every_shape_fits_the_box_and_keeps_its_proportions(
     scale = min(columns * cell[0] / size[0], rows * cell[1] / size[1])
     assert abs(drawing.columns - size[0] * scale / cell[0]) < 1.5
     assert abs(drawing.rows - size[1] * scale / cell[1]) < 1.5
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])
+@pytest.mark.parametrize("graphics", Graphics)
+def test_every_mode_is_drawn(mode: str, graphics: Graphics) -> None:
+    assert draw(gradient(20, 20).convert(mode), 8, 4, terminal(graphics)).rows == 4
 
 
 class TestHalfblock:
@@ -158,9 +160,7 @@ class TestSixel:
         assert len(re.findall(r"#\d+;2;", draw(gradient(256, 256), 16, 8, few).pixels)) <= 16
 
     def test_colour_0_is_the_background_inside_tmux(self) -> None:
-        drawing = draw(
-            gradient(256, 256), 16, 8, terminal(Graphics.SIXEL, in_tmux=True), background=(255, 51, 0)
-        )
+        drawing = draw(gradient(256, 256), 16, 8, terminal(Graphics.SIXEL, in_tmux=True), background=(255, 51, 0))
         assert re.match(r'\x1bP0;0;0q"1;1;\d+;\d+#0;2;100;20;0#', drawing.pixels)
         assert len(re.findall(r"#0\b", drawing.pixels)) == 1
 

@@ -156,9 +156,7 @@ class TestNotes:
             assert [line.strip() for line in text][:2] == ["not an", "image: \\x1b]"]
             assert "日本語" in "".join(text)
             assert "[red]x[/" in "".join(text)
-            assert [row.cell_length for row in app.picture.render_lines(app.picture.outer_size.region)] == [
-                12
-            ] * 6
+            assert [row.cell_length for row in app.picture.render_lines(app.picture.outer_size.region)] == [12] * 6
 
     async def test_a_picture_replaces_a_note(self) -> None:
         app = PictureApp(Graphics.HALFBLOCK)
@@ -303,6 +301,11 @@ class TestSixel:
             found = SIXEL.search(app.sent())
             assert found is not None
             assert int(found[2]) <= 5 * 20
+            await pilot.resize_terminal(40, 20)
+            await pilot.pause()
+            found = SIXEL.search(app.sent())
+            assert found is not None
+            assert int(found[2]) > 5 * 20
 
     async def test_half_blocks_stand_in_behind_a_modal_screen(self) -> None:
         app = PictureApp(Graphics.SIXEL)
@@ -461,9 +464,7 @@ LIVE = """
 
 
 def test_what_a_terminal_gets() -> None:
-    script = LIVE.replace(
-        "Live().run()", "import os; os.dup2(1, 2); Live().run()"
-    )  # Textual writes to stderr
+    script = LIVE.replace("Live().run()", "import os; os.dup2(1, 2); Live().run()")  # Textual writes to stderr
     run = run_in_terminal(script, SIXEL_XTERM, size=(24, 10))
     assert run.result == "sixel", run.errors
     _, *names_and_outputs = re.split(r"<(start|same|swap|toast|untoast|leave)>", run.output.decode())

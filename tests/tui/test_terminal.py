@@ -138,9 +138,7 @@ class TestSilence:
 
 class TestWithoutATerminal:
     def test_no_query_and_text_when_output_is_piped(self) -> None:
-        code = (
-            "from visexplore.tui.terminal import detect; t = detect(); print(t.graphics, t.color, t.is_tty)"
-        )
+        code = "from visexplore.tui.terminal import detect; t = detect(); print(t.graphics, t.color, t.is_tty)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout == "text none False\n"
 
@@ -168,9 +166,7 @@ class TestWithoutATerminal:
 
 
 def test_nothing_but_the_standard_library_is_imported() -> None:
-    code = (
-        "import sys, visexplore.tui.terminal; print({'textual', 'rich', 'numpy', 'PIL'} & set(sys.modules))"
-    )
+    code = "import sys, visexplore.tui.terminal; print({'textual', 'rich', 'numpy', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
@@ -191,9 +187,7 @@ def test_parse_finds_the_facts_among_keys_and_unknown_sequences() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "replies", [b"", b"\x1b[?", b"\x1bP>|half", b"\xff\xfe\x1b[?;;\x00c", b"garbage" * 100]
-)
+@pytest.mark.parametrize("replies", [b"", b"\x1b[?", b"\x1bP>|half", b"\xff\xfe\x1b[?;;\x00c", b"garbage" * 100])
 def test_parse_makes_nothing_of_garbage(replies: bytes) -> None:
     assert parse(replies) == TerminalReply()
 

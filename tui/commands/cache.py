@@ -119,13 +119,10 @@ def _named(explorer: Explorer, what: str, models: Sequence[str]) -> list[StoreIn
     Raises:
         UserError: nothing of that name is stored.
     """
-    place = os.path.abspath(os.path.expanduser(what))  # noqa: PTH100, PTH111 - as datasets are named
+    # As datasets are named: `sample` is the bundled one, even beside a folder of that name.
+    place = what if what == "sample" else os.path.abspath(os.path.expanduser(what))  # noqa: PTH100, PTH111
     slugs = {_slug(explorer, model) for model in models}
-    named = [
-        info
-        for info in explorer.stores()
-        if info.dataset in (what, place) or place in (str(info.path), os.path.realpath(info.path))
-    ]
+    named = [info for info in explorer.stores() if place in (info.dataset, str(info.path), os.path.realpath(info.path))]
     found = [info for info in named if not slugs or info.model in slugs]
     if not found:
         with_models = f" with {' or '.join(sorted(slugs))}" if slugs and named else ""

@@ -80,8 +80,8 @@ def _choice[T: (Graphics, Color)](name: str, kind: type[T], key: str) -> T | Lit
     try:
         return kind(name)
     except ValueError as error:
-        known = ", ".join(["auto", *kind])
-        raise SettingsError(f"'{name}' in config.toml is no value of `{key}`", f"It can be {known}.") from error
+        known = ", ".join(member.value for member in kind)
+        raise SettingsError(f"'{name}' in config.toml is no value of `{key}`", f"It can be auto, {known}.") from error
 
 
 def tell(text: str) -> None:
@@ -147,6 +147,6 @@ def _log(error: Exception, options: Globals) -> Path | None:
         with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sys.argv}\n")
             stream.writelines(traceback.format_exception(error))
-    except (OSError, VisexploreError):
+    except Exception:  # what is broken may break this too, and the fault still has to be told
         return None
     return file

@@ -7,7 +7,7 @@ from typing import Any
 
 from visexplore.tui.commands.common import Globals
 from visexplore.tui.commands.output import Output, megabytes
-from visexplore.tui.doctor import CARD_CAPTION, Findings, examine, test_card
+from visexplore.tui.doctor import CARD_CAPTION, Findings, draw_test_card, examine
 from visexplore.tui.terminal import Graphics, Terminal
 
 _CARD_CELLS = (48, 12)
@@ -24,11 +24,13 @@ def run(options: Globals, *, as_json: bool) -> int:
     settings = options.settings()
     output = Output(options, settings, pictures=True)
     terminal = output.terminal
-    findings = examine(settings)
     if as_json:
+        findings = examine(settings)
         output.json({"terminal": _terminal_json(terminal), **asdict(findings)})
     else:
-        _print(output, terminal, findings)
+        _print_terminal(output, terminal)  # first, because the rest takes seconds
+        findings = examine(settings)
+        _print_findings(output, findings)
     return 1 if findings.problems else 0
 
 
@@ -36,10 +38,13 @@ def _terminal_json(terminal: Terminal) -> dict[str, Any]:
     return {**asdict(terminal), "graphics": str(terminal.graphics), "color": str(terminal.color)}
 
 
-def _print(output: Output, terminal: Terminal, findings: Findings) -> None:
+def _print_terminal(output: Output, terminal: Terminal) -> None:
     _section(output, "terminal", _terminal_facts(terminal))
     if terminal.is_tty:
         _print_card(output, terminal)
+
+
+def _print_findings(output: Output, findings: Findings) -> None:
     _section(output, "device", _device_facts(findings))
     _section(
         output,
@@ -70,7 +75,7 @@ def _print(output: Output, terminal: Terminal, findings: Findings) -> None:
 
 def _section(output: Output, title: str, facts: dict[str, str]) -> None:
     output.line(title, style="bold")
-    output.facts([(f"  {name}", value) for name, value in facts.items() if value])
+    output.facts({f"  {name}": value for name, value in facts.items()})
     output.line()
 
 
@@ -102,7 +107,7 @@ def _print_card(output: Output, terminal: Terminal) -> None:
     install(terminal)
     columns, rows = _CARD_CELLS
     output.console.print(
-        Pictures([test_card()], terminal, columns=min(columns, terminal.columns - 2), rows=rows), end=""
+        Pictures([draw_test_card()], terminal, columns=min(columns, terminal.columns - 2), rows=rows), end=""
     )
     output.line(f"{CARD_CAPTION} {_ADVICE[terminal.graphics]}")
     output.line()

@@ -20,6 +20,7 @@ from visexplore.tui.commands.output import Output, duration, make_console
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
+
     from visexplore.core.settings import Settings
 
 _PLAIN_PROGRESS_SECONDS = 5.0
@@ -149,10 +150,10 @@ def _bar(settings: Settings) -> Iterator[_View]:
     console = make_console(look_at_terminal(settings, pictures=False), stderr=True)
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=None),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f}{task.fields[pace]}", markup=False),
     )
-    with Bars(*columns, console=console, transient=True, refresh_per_second=8) as bars:
+    with Bars(*columns, console=console, transient=True, expand=True, refresh_per_second=8) as bars:
         yield _BarView(bars, bars.add_task("", total=1, pace="", visible=False))
 
 
@@ -179,7 +180,7 @@ def _what(progress: Progress) -> str:
         case "waiting":
             return f"{progress.model}: another process is embedding this, waiting for it"
         case "embedding":
-            return f"embedding with {progress.model}"
+            return progress.model
 
 
 def _pace(progress: Progress) -> str:
@@ -189,18 +190,10 @@ def _pace(progress: Progress) -> str:
     if progress.eta_seconds is not None:
         parts.append(f", {duration(progress.eta_seconds)} left")
     if progress.bottleneck:
-        parts.append(f", {_SLOWEST[progress.bottleneck]}")
+        parts.append(f", slowest: {progress.bottleneck}")
     if progress.failed:
         parts.append(f", {progress.failed:,} skipped")
     return "".join(parts)
-
-
-_SLOWEST = {
-    "reading": "reading sets the pace",
-    "decoding": "decoding sets the pace",
-    "model": "the model sets the pace",
-    "writing": "writing sets the pace",
-}
 
 
 def _print_report(output: Output, report: EmbedReport, title: str) -> None:
@@ -219,7 +212,7 @@ def _sentence(report: EmbedReport, title: str) -> str:
     if not report.embedded:
         return f"{report.model}: nothing to do, {count(report.reused, 'image')} of {title} embedded already."
     rate = f"{report.images_per_second:,.1f} images/s"
-    slowest = f"; {_SLOWEST[report.bottleneck]}" if report.bottleneck else ""
+    slowest = f", slowest: {report.bottleneck}" if report.bottleneck else ""
     reused = f", {report.reused:,} were there already" if report.reused else ""
     return (
         f"{report.model}: embedded {count(report.embedded, 'image')} of {title} "

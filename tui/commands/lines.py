@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import typer
+
 from visexplore.tui.commands.common import Globals, guard, tell
 
 type Body = Callable[..., int | None]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
 from typing import Any
 
 from visexplore.core.catalogue import (
     LIBRARIES,
+    LOADERS_READY,
     OUTSIDE,
     Catalogue,
     Checkpoint,
@@ -18,19 +19,12 @@ from visexplore.core.catalogue import (
     load_catalogue,
     weights_status,
 )
-from visexplore.core.catalogue import (
-    as_json as catalogue_json,
-)
-from visexplore.core.catalogue import (
-    runs_here as checkpoint_runs_here,
-)
-from visexplore.core.encoders import LOADERS_READY
+from visexplore.core.catalogue import as_json as catalogue_json
+from visexplore.core.catalogue import runs_here as checkpoint_runs_here
 from visexplore.core.errors import UnknownModel, UserError
 from visexplore.core.text import count
 from visexplore.tui.commands.common import Globals
-from visexplore.tui.commands.output import Column, Output, plain
-
-_runs_here = partial(checkpoint_runs_here, ready=LOADERS_READY)
+from visexplore.tui.commands.output import Cell, Column, Output, plain
 
 
 def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: bool, wanted: Mapping[str, Any]) -> int:
@@ -48,7 +42,7 @@ def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: boo
     catalogue = load_catalogue(settings.models_file)
     if wanted["loader"] and wanted["loader"].lower() not in LIBRARIES:
         raise UserError(f"No loader is called '{wanted['loader']}'", f"Loaders: {', '.join(LIBRARIES)}.")
-    filters = {**wanted, "runs_here": _runs_here if runs_here else None}
+    filters = {**wanted, "runs_here": checkpoint_runs_here if runs_here else None}
     if len(names) == 1 and not any(filters.values()):
         entry = _named(catalogue, names[0])
         if isinstance(entry, UnknownModel):
@@ -88,24 +82,23 @@ def _named(catalogue: Catalogue, name: str) -> Family | Checkpoint | UnknownMode
 def _print_list(output: Output, families: Sequence[Family]) -> None:
     columns = [
         Column("model", style="bold", keep=True),
-        Column("family"),
+        Column("family", least=90),
         Column("loader"),
         Column("dim", right=True),
-        Column("input", right=True),
+        Column("input", right=True, least=110),
         Column("params M", right=True),
         Column("weights MB", right=True),
-        Column("licence"),
+        Column("licence", least=100),
         Column("weights"),
     ]
     rows = [row for family in families for row in _rows(family)]
     if rows:
         output.table(columns, rows)
     checkpoints = sum(len(family.checkpoints) for family in families)
-    here = sum(_runs_here(checkpoint) for family in families for checkpoint in family.checkpoints)
-    of_families = "1 family" if len(families) == 1 else f"{len(families)} families"
+    here = sum(checkpoint_runs_here(checkpoint) for family in families for checkpoint in family.checkpoints)
     output.note(
-        f"{count(checkpoints, 'checkpoint')} of {of_families}, {here} of them run here now. "
-        "`visexplore models NAME` shows one in full."
+        f"{count(checkpoints, 'checkpoint')} in {len(families)} {'family' if len(families) == 1 else 'families'}, "
+        f"{here} run here now. `visexplore models NAME` shows one in full."
         if rows
         else "No model of the catalogue matches."
     )
@@ -132,10 +125,7 @@ def _rows(family: Family) -> Iterable[Sequence[str]]:
 
 
 def _print_entry(output: Output, catalogue: Catalogue, entry: Family | Checkpoint, *, as_json: bool) -> None:
-    if isinstance(entry, Family):
-        family = entry
-    else:
-        family = _family_of(catalogue, entry).model_copy(update={"checkpoints": (entry,)})
+    family = entry if isinstance(entry, Family) else replace(_family_of(catalogue, entry), checkpoints=(entry,))
     if as_json:
         output.json(catalogue_json([family], weights_status))
         return
@@ -154,7 +144,7 @@ def _print_entry(output: Output, catalogue: Catalogue, entry: Family | Checkpoin
 def _family_of(catalogue: Catalogue, checkpoint: Checkpoint) -> Family:
     if checkpoint.family != OUTSIDE:
         return catalogue.family(checkpoint.family)
-    return Family.model_validate({"id": OUTSIDE, "name": "outside the catalogue"})
+    return Family(id=OUTSIDE, name="outside the catalogue")
 
 
 def _print_family(output: Output, family: Family) -> None:
@@ -162,8 +152,7 @@ def _print_family(output: Output, family: Family) -> None:
     if family.remark:
         output.line(family.remark)
     output.line()
-    _facts(
-        output,
+    output.facts(
         {
             "organisation": family.organisation,
             "kind": family.kind,
@@ -180,30 +169,28 @@ def _print_family(output: Output, family: Family) -> None:
     )
     output.line()
     _print_sources(output, family)
-    for number, correction in enumerate(family.corrections):
-        output.line(f"{'The seed document errs' if number == 0 else 'Also'}: {correction}")
 
 
 def _print_sources(output: Output, family: Family) -> None:
     """Print what the seed document says beside what was found out since."""
     agrees = {"yes": "agrees", "no": "differs from the seed document", "unstated": "the seed document names none"}
-    checked = {
+    checked: dict[str, Cell] = {
         "first public": _with(family.first_public, family.first_public_note),
         "venue": _with(family.venue, agrees[family.venue_agrees]),
         "venue checked in": family.venue_source,
         "training data": family.training_data,
-        "code": "; ".join(family.code),
-        "papers": "; ".join(map(_paper, family.papers)),
+        "code": family.code,
+        "papers": [_paper(paper) for paper in family.papers],
     }
     seed = family.seed
-    said = (
+    said: dict[str, Cell] = (
         {
             "first public": seed.date,
             "venue": seed.venue,
-            "training data": "; ".join(seed.data),
-            "code": "; ".join(map(_link, seed.models)),
-            "papers": "; ".join(map(_link, seed.papers)),
-            "remarks": "; ".join(seed.remarks),
+            "training data": seed.data,
+            "code": [_link(link) for link in seed.models],
+            "papers": [_link(link) for link in seed.papers],
+            "remarks": seed.remarks,
             "listed as": _with(seed.title, seed.section),
             "figure": seed.figure,
         }
@@ -215,16 +202,16 @@ def _print_sources(output: Output, family: Family) -> None:
         columns = [Column("", keep=True), Column("verified"), Column("seed document", style="italic")]
         output.table(columns, [row for row in rows if any(row[1:])])
     else:
-        _facts(output, checked)
-        _facts(output, {f"{name} (seed document)": text for name, text in said.items()})
+        output.facts(checked)
+        output.facts({f"{name} (seed document)": text for name, text in said.items()})
+    output.facts({"seed document errs": family.corrections})
 
 
 def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) -> None:
     output.line(f"{checkpoint.slug}", style="bold")
     output.line()
     rgb = {"mean": checkpoint.mean, "std": checkpoint.std}
-    _facts(
-        output,
+    output.facts(
         {
             "id": checkpoint.id,
             "family": _with(family.name, f"visexplore models {family.id}" if family.id != OUTSIDE else ""),
@@ -236,7 +223,7 @@ def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) ->
             "package": checkpoint.package or "",
             "folder": checkpoint.folder,
             "weights": _with(str(weights_status(checkpoint)), checkpoint.unreleased),
-            "runs here now": "yes" if _runs_here(checkpoint) else "no",
+            "runs here now": "yes" if checkpoint_runs_here(checkpoint) else "no",
             "in the seed document": _with("yes", checkpoint.seed_name) if checkpoint.seed_named else "",
             "size": checkpoint.size_class,
             "takes": checkpoint.modality,
@@ -264,11 +251,6 @@ def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) ->
             "notes": checkpoint.notes,
         },
     )
-
-
-def _facts(output: Output, facts: Mapping[str, str]) -> None:
-    """Print names and values, without those that are empty."""
-    output.facts([(name, value) for name, value in facts.items() if value])
 
 
 def _with(value: str, note: str) -> str:

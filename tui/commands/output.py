@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from visexplore.tui.terminal import Terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
+
     from visexplore.core.settings import Settings
 
 
@@ -26,13 +27,19 @@ class Column:
         title: its head.
         right: align it to the right.
         style: of its cells on a terminal.
-        keep: never cut or fold it on a narrow terminal.
+        keep: never fold it on a narrow terminal.
+        least: leave it out of terminals with fewer columns than this.
     """
 
     title: str
     right: bool = False
     style: str = ""
     keep: bool = False
+    least: int = 0
+
+
+type Cell = str | Sequence[str]
+"""A text, or several that stand below each other."""
 
 
 class Output:
@@ -63,7 +70,7 @@ class Output:
         if self.is_tty:
             from rich.text import Text
 
-            self.console.print(Text(printable(text), style=style), soft_wrap=True)
+            self.console.print(Text(printable(text), style=style), overflow="fold")
         else:
             sys.stdout.write(printable(text) + "\n")
 
@@ -76,12 +83,12 @@ class Output:
         """Print a JSON document: in ASCII, so that any name passes through any pipe and stays what it is."""
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
-    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
         """Print a table: aligned columns with two spaces between them where it is no terminal."""
-        cells = [[printable(cell) for cell in row] for row in rows]
         if self.is_tty:
-            self._rich_table(columns, cells)
+            self._rich_table(columns, rows)
             return
+        cells = [[_text(cell, "; ") for cell in row] for row in rows]
         lines = [[column.title.upper() for column in columns], *cells]
         widths = [max(cell_width(line[i]) for line in lines) for i in range(len(columns))]
         for line in lines:
@@ -91,11 +98,12 @@ class Output:
             )
             sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
-    def facts(self, facts: Sequence[tuple[str, str]]) -> None:
-        """Print names and values: `name: value` a line, or a table without a head on a terminal."""
+    def facts(self, facts: Mapping[str, Cell]) -> None:
+        """Print names and values, `name: value` a line or side by side on a terminal; leaves out empty ones."""
+        known = {name: value for name, value in facts.items() if value}
         if not self.is_tty:
-            for name, value in facts:
-                self.line(f"{name}: {value}")
+            for name, value in known.items():
+                sys.stdout.write(f"{printable(name)}: {_text(value, '; ')}\n")
             return
         from rich.table import Table
         from rich.text import Text
@@ -103,17 +111,17 @@ class Output:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="cyan", no_wrap=True)
         grid.add_column(overflow="fold")
-        for name, value in facts:
-            grid.add_row(Text(printable(name)), Text(printable(value)))
+        for name, value in known.items():
+            grid.add_row(Text(printable(name)), Text(_text(value, "\n")))
         self.console.print(grid)
 
-    def _rich_table(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-        from rich import box
+    def _rich_table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for column in columns:
+        shown = [i for i, column in enumerate(columns) if column.least <= self.console.width]
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="underline")
+        for column in (columns[i] for i in shown):
             table.add_column(
                 Text(column.title),
                 justify="right" if column.right else "left",
@@ -122,8 +130,12 @@ class Output:
                 overflow="fold",
             )
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(_text(row[i], "\n")) for i in shown))
         self.console.print(table)
+
+
+def _text(cell: Cell, between: str) -> str:
+    return printable(cell) if isinstance(cell, str) else between.join(map(printable, cell))
 
 
 def make_console(terminal: Terminal, *, stderr: bool = False) -> Console:

@@ -44,11 +44,11 @@ def run(
     settings = options.settings()
     output = Output(options, settings, pictures=True)
     explorer = Explorer(settings)
+    # Whatever is wrong with the models or the query is told now, not after minutes of embedding.
+    models = list(dict.fromkeys(explorer.recipe(model).checkpoint for model in models or [DEFAULT_MODEL]))
     dataset = explorer.dataset(spec)
     data = None if image is None else read_query_image(image, offline=settings.offline)
-    # Whatever is wrong with the query is told now, not after minutes of embedding.
     picture = _query_picture(explorer, spec, image or "", data, image_id)
-    models = list(dict.fromkeys(explorer.catalogue.resolve(model).key for model in models or [DEFAULT_MODEL]))
     if missing := _not_embedded(explorer, spec, models):
         _check_embedded(embed(explorer, spec, missing, options, silent=as_json), dataset.title)
     result = explorer.query(spec, models, image_id=image_id, image=data, name=image or "", k=k)
@@ -169,14 +169,14 @@ type _Caption = Sequence[tuple[str, str]]  # lines with their styles
 
 def _query_caption(query: Query, width: int) -> _Caption:
     name = cut_front(os.path.basename(query.image_id or query.path), width)  # noqa: PTH119 - an id is no path
-    return [("query", "bold"), (cut(query.label or "", width), "bold"), (name, "dim")]
+    return [("query", "bold"), (cut_front(query.label or "", width), "bold"), (name, "dim")]
 
 
 def _caption(query: Query, neighbour: Neighbour, width: int) -> _Caption:
     mark = _mark(query, neighbour)
     style = {"✓": "green", "✗": "red"}.get(mark, "")
     name = cut_front(os.path.basename(neighbour.image_id), width)  # noqa: PTH119 - an id is no path
-    label = cut(neighbour.label or "", width)
+    label = cut_front(neighbour.label or "", width)
     return [(f"{neighbour.rank}  {neighbour.score:.3f} {mark}".rstrip(), style), (label, style), (name, "dim")]
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import DataTable, Input, Static
+
 from visexplore.core.catalogue import Catalogue, Checkpoint, Family, WeightsStatus, runs_here, weights_status
 from visexplore.core.messages import CacheState
-from visexplore.core.text import count, cut
+from visexplore.core.text import count, cut, printable
 from visexplore.tui.messages import ModelChosen
 from visexplore.tui.model_facts import checkpoint_facts, family_facts
 from visexplore.tui.panels.panel import Panel
+from visexplore.tui.widgets.row_list import RowList
 
 _STATUS = {
     WeightsStatus.BUNDLED: "bundled",
@@ -25,6 +25,7 @@ _STATUS = {
 }
 
 _NAME = 25  # cells
+_REST = 0.08  # seconds that the cursor stays on a row before its facts are shown
 
 
 def _millions(parameters: float | None) -> str:
@@ -33,17 +34,14 @@ def _millions(parameters: float | None) -> str:
     return f"{parameters:.1f}M" if parameters < 1000 else f"{parameters / 1000:.1f}B"
 
 
-class ModelTable(DataTable[Text]):
+class ModelTable(RowList):
     """The list of checkpoints, one row each, and of families that have none."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-    ]
 
 
 class CataloguePanel(Panel):
     """Lists the models; Enter makes one the current model."""
+
+    PARTS = ("#models", "#model-facts")
 
     def __init__(self, catalogue: Catalogue) -> None:
         super().__init__(id="catalogue")
@@ -51,14 +49,15 @@ class CataloguePanel(Panel):
         self._catalogue = catalogue
         self._model = ""
         self._states: dict[str, CacheState] = {}
+        self._facts_due: Timer | None = None
         self._entries: dict[str, tuple[Family, Checkpoint | None]] = {}
         self._rows: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         """Lay the filter over the list over the facts."""
-        yield Input(placeholder="filter: words, e.g. clip 2021", id="model-filter", select_on_focus=False)
+        yield Input(placeholder="filter: words, e.g. clip large", id="model-filter", select_on_focus=False)
         with Container(id="listing"):
-            yield ModelTable(id="models", cursor_type="row", cell_padding=0)
+            yield ModelTable(id="models", cell_padding=0)
             with VerticalScroll(id="model-facts", can_focus=True):
                 yield Static(id="facts", markup=False)
 
@@ -77,10 +76,6 @@ class CataloguePanel(Panel):
     def on_resize(self, event: events.Resize) -> None:
         """Put the facts beside the list where there is room, else below."""
         self.set_class(event.size.width >= 100, "roomy")
-
-    def focus_content(self) -> None:
-        """Focus the list."""
-        self.query_one(ModelTable).focus()
 
     def begin_filter(self) -> None:
         """Show the filter and type into it."""
@@ -162,8 +157,14 @@ class CataloguePanel(Panel):
         return _STATUS[status]
 
     @on(DataTable.RowHighlighted, "#models")
-    def _show_facts(self, event: DataTable.RowHighlighted) -> None:
-        entry = self._entries.get(str(event.row_key.value))
+    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
+        # Facts fill half a screen: they follow when the cursor rests, so that a held key moves it at full speed.
+        if self._facts_due is not None:
+            self._facts_due.stop()
+        self._facts_due = self.set_timer(_REST, lambda key=event.row_key.value: self._show_facts(str(key)))
+
+    def _show_facts(self, key: str) -> None:
+        entry = self._entries.get(key)
         if entry is None:
             return
         family, checkpoint = entry
@@ -179,7 +180,7 @@ class CataloguePanel(Panel):
         family, checkpoint = entry
         if checkpoint is None:
             self.notify(
-                f"{family.name} has no weights to load: {family.unreleased or 'never released'}.",
+                printable(f"{family.name} has no weights to load: {family.unreleased or 'never released'}."),
                 severity="warning", markup=False, timeout=8,
             )  # fmt: skip
             return

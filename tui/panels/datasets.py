@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import DataTable, Input, Static
+
 from visexplore.core.messages import CacheState
 from visexplore.core.text import count, cut, cut_front
 from visexplore.tui.gallery import Gallery
@@ -21,6 +21,7 @@ from visexplore.tui.pictures import Pictures
 from visexplore.tui.terminal import Terminal
 from visexplore.tui.theme import MUTED
 from visexplore.tui.widgets.picture_grid import PictureGrid
+from visexplore.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,17 +30,14 @@ _ALL = "\0all"
 _LABEL_WIDTH = 18
 
 
-class LabelTable(DataTable[Text]):
+class LabelTable(RowList):
     """Labels and how many images have them."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-    ]
 
 
 class DatasetPanel(Panel):
     """Shows a dataset page by page; Enter makes a picture the query."""
+
+    PARTS = ("#thumbnails", "#labels")
 
     def __init__(self, terminal: Terminal, pictures: Pictures) -> None:
         super().__init__(id="dataset")
@@ -56,8 +54,9 @@ class DatasetPanel(Panel):
         """Lay the cache states over the labels and the thumbnails."""
         yield Input(placeholder="filter: words of file names", id="image-filter", select_on_focus=False)
         yield Static("Opening the dataset ...", id="cache-states", markup=False)
+        yield Static("", id="page", markup=False)
         with Container(id="browser"):
-            yield LabelTable(id="labels", cursor_type="row", show_header=False)
+            yield LabelTable(id="labels", show_header=False)
             yield PictureGrid(self._terminal, caption_lines=1, id="thumbnails")
 
     def on_mount(self) -> None:
@@ -70,10 +69,6 @@ class DatasetPanel(Panel):
     def on_resize(self, event: events.Resize) -> None:
         """Put the labels beside the thumbnails where there is room, else above."""
         self.set_class(event.size.width >= 66, "beside")
-
-    def focus_content(self) -> None:
-        """Focus the thumbnails."""
-        self.query_one(PictureGrid).focus()
 
     def begin_filter(self) -> None:
         """Show the filter and type into it."""
@@ -88,7 +83,11 @@ class DatasetPanel(Panel):
 
     def show_gallery(self, gallery: Gallery) -> None:
         """Show another dataset, or the same one listed afresh."""
-        self._gallery = gallery
+        known, self._gallery = self._gallery, gallery
+        if known is not None and known.lists_the_same_as(gallery):
+            self._page_is_shown = False  # its pictures may have got lost with the engine
+            self._go_to(self._first + self.query_one(PictureGrid).cursor)
+            return
         self.border_title = Content(f"2 Images: {cut(gallery.title, 30)}")
         table = self.query_one(LabelTable)
         table.clear()
@@ -120,7 +119,7 @@ class DatasetPanel(Panel):
             style = "bold" if state.model == model else ""
             parts.append(
                 Content.assemble(
-                    (state.model, style), (f" {amount}{bad}", "$text-success" if whole else "$text-warning")
+                    (cut(state.model, 40), style), (f" {amount}{bad}", "$text-success" if whole else "$text-warning")
                 )
             )
         embedded = Content(", ").join(parts) if parts else Content.styled("nothing yet: press e", MUTED)
@@ -149,9 +148,10 @@ class DatasetPanel(Panel):
     def _go_to(self, order: int) -> None:
         """Show the page that has the picture at `order` of what is shown, the cursor on it."""
         grid = self.query_one(PictureGrid)
-        if not grid.capacity:
-            return
         order = max(0, min(order, len(self._shown) - 1))
+        if not grid.capacity:  # not laid out yet: remember
+            self._first, grid.cursor = order, 0
+            return
         first = order - order % grid.capacity
         if first != self._first or not self._page_is_shown:
             self._first = first
@@ -166,7 +166,9 @@ class DatasetPanel(Panel):
         self._pictures.forget_waiting()
         page = self._shown[self._first : self._first + grid.capacity]
         pages = max(1, -(-len(self._shown) // grid.capacity))
-        self.border_subtitle = f"{count(len(self._shown), 'image')}, page {self._first // grid.capacity + 1} of {pages}"
+        place = f"{count(len(self._shown), 'image')}, page {self._first // grid.capacity + 1} of {pages}"
+        self.border_subtitle = place
+        self.query_one("#page", Static).update(Content.styled(place, MUTED), layout=False)
         grid.begin_page(len(page))
         for index, position in enumerate(page):
             self._ask(grid, index, position)

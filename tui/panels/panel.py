@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.containers import Vertical
 
 
@@ -18,6 +20,16 @@ class Panel(Vertical):
     Panel.active { border: round $primary; border-title-color: $primary; border-title-style: bold; }
     """
 
+    PARTS: ClassVar[tuple[str, ...]] = ()
+    """Selectors of what can have the focus, what is used most first."""
+
     def focus_content(self) -> None:
         """Put the focus on the widget of the panel that is used most."""
-        raise NotImplementedError
+        self.query_one(self.PARTS[0]).focus()
+
+    def focus_next_part(self) -> None:
+        """Put the focus on the next of the panel's parts."""
+        parts = [part for selector in self.PARTS if (part := self.query_one(selector)).display]
+        at = next((n for n, part in enumerate(parts) if part.has_focus), -1)
+        if parts:
+            parts[(at + 1) % len(parts)].focus()

@@ -9,8 +9,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
+
 from visexplore.core.messages import ModelResult, Neighbour, Query
-from visexplore.core.text import count, cut_front
+from visexplore.core.text import count, cut_front, printable
 from visexplore.tui.messages import ImageChosen
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.pictures import Pictures
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 class QueryPanel(Panel):
     """Shows a query and its top-5; Enter on a neighbour makes it the query."""
+
+    PARTS = ("#strip",)
 
     def __init__(self, terminal: Terminal, pictures: Pictures) -> None:
         super().__init__(id="query")
@@ -41,10 +44,6 @@ class QueryPanel(Panel):
         """Lay two lines of text over six pictures."""
         yield Static("", id="query-head", markup=False)
         yield Strip(self._terminal, caption_lines=2, id="strip")
-
-    def focus_content(self) -> None:
-        """Focus the pictures."""
-        self.query_one(Strip).focus()
 
     def set_terminal(self, terminal: Terminal) -> None:
         """Draw the pictures in another way."""
@@ -128,7 +127,7 @@ class QueryPanel(Panel):
             return Content("\n").join([first, Content.styled(self._note, "$text-warning")])
         result = self._result
         parts = [
-            Content.styled(result.model, "bold $primary"),
+            Content.styled(printable(result.model), "bold $primary"),
             Content(f"{result.dim}-d"),
             Content(f"{count(result.gallery, 'image')} searched in {max(1, round(result.seconds * 1000))} ms"),
         ]

@@ -14,6 +14,7 @@ from textual.widgets import Static
 _MOVING = (
     ("arrows, h j k l", "move in lists and among pictures"),
     ("PgUp PgDn Home End", "turn pages"),
+    ("1 or 2 once more", "go on to the facts of the model, to the labels of the images"),
     ("Enter", "choose a model, a label, a picture as query"),
     ("Esc", "leave a filter or a window"),
 )

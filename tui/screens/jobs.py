@@ -11,9 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
+
 from visexplore.core.text import cut
 from visexplore.tui.jobs import Job
+from visexplore.tui.widgets.row_list import RowList
 
 
 class Jobs(ModalScreen[None]):
@@ -22,8 +24,6 @@ class Jobs(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,J", "dismiss", "Back", show=False),
         Binding("delete,x", "cancel", "Cancel job", show=False),
-        Binding("j", "down", "Down", show=False),
-        Binding("k", "up", "Up", show=False),
     ]
 
     def __init__(self, jobs: Callable[[], list[Job]], cancel: Callable[[int], None]) -> None:
@@ -35,7 +35,7 @@ class Jobs(ModalScreen[None]):
         """Lay the list over the hint."""
         with Vertical(id="jobs") as box:
             box.border_title = Content("Jobs")
-            table: DataTable[Text] = DataTable(cursor_type="row")
+            table = RowList()
             table.add_column("Dataset", width=20)
             table.add_column("Model", width=24)
             table.add_column("State", width=48, key="state")
@@ -48,7 +48,7 @@ class Jobs(ModalScreen[None]):
         self.set_interval(0.5, self._refresh)
 
     def _refresh(self) -> None:
-        table = self.query_one(DataTable)
+        table = self.query_one(RowList)
         known = {str(key.value) for key in table.rows}
         for job in self._jobs():
             state = Text(cut(job.sentence(), 48))
@@ -59,15 +59,7 @@ class Jobs(ModalScreen[None]):
 
     def action_cancel(self) -> None:
         """Give up the job under the cursor."""
-        table = self.query_one(DataTable)
+        table = self.query_one(RowList)
         if table.row_count:
             key = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
             self._cancel(int(key or 0))
-
-    def action_down(self) -> None:
-        """Move the cursor down."""
-        self.query_one(DataTable).action_cursor_down()
-
-    def action_up(self) -> None:
-        """Move the cursor up."""
-        self.query_one(DataTable).action_cursor_up()

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
 from visexplore.core.text import cut_front
 from visexplore.tui.terminal import Terminal
 from visexplore.tui.theme import MUTED

@@ -12,6 +12,7 @@ from rich.style import Style
 from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
+
 from visexplore.core.text import cell_width, cut, printable
 from visexplore.tui.graphics import CONTROL, Drawing, draw
 from visexplore.tui.terminal import Graphics, Terminal
@@ -29,6 +30,7 @@ class _Look(NamedTuple):
 
     graphics: Graphics
     size: Size
+    height: int  # of the part to draw in
     place: Offset
     style: Style
 
@@ -65,14 +67,14 @@ class Picture(Widget, can_focus=False):
         self._image: Image | None = None
         self._pixels: tuple[bytes, tuple[int, int]] | None = None
         self._note = ""
-        self._drawings: dict[Graphics, Drawing] = {}
+        self._drawings: dict[tuple[Graphics, int], Drawing] = {}
         self._look: _Look | None = None
         self._rows: list[Strip] = []
         self._releases = ""
         self._is_covered = False
 
     def show(self, image: Image | None) -> None:
-        """Show an RGB `image`, best not much larger than the box in pixels; None clears."""
+        """Show `image`, best RGB and not much larger than the box in pixels; None clears."""
         self._become(image, "")
 
     def show_rgb(self, rgb: bytes, size: tuple[int, int]) -> None:
@@ -142,7 +144,11 @@ class Picture(Widget, can_focus=False):
         size = self.outer_size
         if self._look is not None and self._look.size != size:
             self._forget_drawings()
-        look = _Look(*self._choose_graphics(size), self.rich_style)
+        graphics, place = self._choose_graphics()
+        height = size.height
+        if graphics is Graphics.SIXEL and place.y + height >= self.app.size.height:
+            height -= 1  # sixels in the last row of the screen would scroll it
+        look = _Look(graphics, size, height, place, self.rich_style)
         if look != self._look:
             self._look = look
             self._rows = self._make_rows(look)
@@ -151,23 +157,21 @@ class Picture(Widget, can_focus=False):
         rows = self._rows[crop.y : crop.bottom]
         return rows if crop.column_span == (0, size.width) else [row.crop(*crop.column_span) for row in rows]
 
-    def _choose_graphics(self, size: Size) -> tuple[Graphics, Size, Offset]:
-        """Return how to draw right now, how large, and where on the screen if that matters."""
+    def _choose_graphics(self) -> tuple[Graphics, Offset]:
+        """Return how to draw right now, and where on the screen if that matters."""
         graphics = self._terminal.graphics
-        if graphics not in (Graphics.KITTY, Graphics.SIXEL):
-            return graphics, size, _ANYWHERE
-        if not self.screen.is_active:
-            return Graphics.HALFBLOCK, size, _ANYWHERE
-        if graphics is Graphics.KITTY:
-            return graphics, size, _ANYWHERE
+        if graphics in (Graphics.KITTY, Graphics.SIXEL) and not self.screen.is_active:
+            return Graphics.HALFBLOCK, _ANYWHERE
+        if graphics is not Graphics.SIXEL:
+            return graphics, _ANYWHERE
         region = self._uncovered_region()
         if (region is None) is not self._is_covered:
             # Textual paints only what the cover takes or leaves: paint all of it right after.
             self._is_covered = region is None
             self.refresh()
         elif region is not None:
-            return graphics, size, region.offset
-        return Graphics.HALFBLOCK, size, _ANYWHERE
+            return graphics, region.offset
+        return Graphics.HALFBLOCK, _ANYWHERE
 
     def _uncovered_region(self) -> Region | None:
         """Return where on the screen the picture is; None if a toast, say, covers a part of it."""
@@ -209,9 +213,7 @@ class Picture(Widget, can_focus=False):
         return rows
 
     def _draw(self, look: _Look) -> Drawing:
-        width, height = look.size
-        if look.graphics is Graphics.SIXEL and look.place.y + height >= self.app.size.height:
-            height -= 1  # sixels in the last row of the screen would scroll it
+        width, height = look.size.width, look.height
         if not (width and height):
             return Drawing(0, 0, [])
         if self._image is None:
@@ -219,11 +221,11 @@ class Picture(Widget, can_focus=False):
             columns = max(map(cell_width, lines), default=0)
             padded = [line + " " * (columns - cell_width(line)) for line in lines]
             return Drawing(columns, len(lines), [[Segment(line, _DIM)] for line in padded])
-        drawing = self._drawings.get(look.graphics)
+        drawing = self._drawings.get((look.graphics, height))
         if drawing is None:
             background = self.background_colors[1].rgb
             drawing = draw(self._image, width, height, self._terminal, look.graphics, background)
-            self._drawings[look.graphics] = drawing
+            self._drawings[look.graphics, height] = drawing
             self._write(drawing.send)
         return drawing
 

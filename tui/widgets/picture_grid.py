@@ -14,11 +14,15 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
+
 from visexplore.tui.terminal import Graphics, Terminal
 from visexplore.tui.widgets.picture import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+# As many as take less than 50 ms: a sixel picture takes 12 ms and more, characters less than one.
+_PAINTED_PER_REFRESH = {Graphics.KITTY: 6, Graphics.SIXEL: 2, Graphics.HALFBLOCK: 12, Graphics.TEXT: 24}
 
 
 class PictureCell(Vertical):
@@ -153,9 +157,12 @@ class PictureGrid(Widget, can_focus=True):
             best = max(best, (columns * rows * side * side, (columns, rows, picture_width, picture_height)))
         return best[1]
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Make as many cells as there is room for."""
-        size = event.size
+    def on_resize(self) -> None:
+        """Make as many cells as there is room for, once the frame without them is painted."""
+        self.call_after_refresh(self._reshape)
+
+    def _reshape(self) -> None:
+        size = self.size
         if size.width < 4 or size.height < 2:
             return
         shape = self.wanted_shape(size.width, size.height)
@@ -170,8 +177,11 @@ class PictureGrid(Widget, can_focus=True):
         self.styles.grid_rows = f"{height + self._caption_lines}"
         self.styles.grid_columns = f"{width}"
         self.mount_all(PictureCell(self._terminal, width, height, self._caption_lines) for _ in range(self.capacity))
-        self.cursor = min(self.cursor, self.capacity - 1)
-        self.call_after_refresh(self.post_message, self.Reshaped(self))
+        self.call_after_refresh(self._tell_reshaped)
+
+    def _tell_reshaped(self) -> None:
+        self.watch_cursor(self.cursor, self.cursor)  # the cells are new
+        self.post_message(self.Reshaped(self))
 
     def set_terminal(self, terminal: Terminal) -> None:
         """Draw the pictures in another way."""
@@ -188,7 +198,7 @@ class PictureGrid(Widget, can_focus=True):
         self.cursor = max(0, min(self.cursor, self._filled - 1))
 
     def fill(self, index: int, content: Image | str | None, caption: Content) -> None:
-        """Show a picture in a cell. One cell is painted per refresh, so that keys are answered in between."""
+        """Show a picture in a cell. Few are painted per refresh, so that keys are answered in between."""
         if index >= self.capacity:
             return
         self._fills.append((index, content, caption))
@@ -197,12 +207,12 @@ class PictureGrid(Widget, can_focus=True):
 
     def _fill_next(self) -> None:
         cells = self.cells
-        while self._fills:
+        painted = 0
+        while self._fills and painted < _PAINTED_PER_REFRESH[self._terminal.graphics]:
             index, content, caption = self._fills.popleft()
             if index < len(cells):
                 cells[index].fill(content, caption)
-                if content is not None:
-                    break
+                painted += content is not None
         if self._fills:
             self.call_after_refresh(self._fill_next)
 
@@ -216,7 +226,10 @@ class PictureGrid(Widget, can_focus=True):
 
     def on_focus(self) -> None:
         """Show the cursor."""
-        self.watch_cursor(self.cursor, self.cursor)
+        # Not by `watch_cursor`: `has_focus` is set after this.
+        cells = self.cells
+        if self.cursor < len(cells):
+            cells[self.cursor].add_class("cursor")
 
     def on_blur(self) -> None:
         """Hide the cursor."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 from textual.widgets import Static
+
 from visexplore.core.text import cut
 from visexplore.tui.jobs import Job, progress_sentence
 from visexplore.tui.theme import MUTED

