@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import FileIO
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from visexplore.core.errors import EngineDied, StorageError, VisexploreError
@@ -32,6 +31,8 @@ from visexplore.core.messages import (
 from visexplore.core.settings import Settings
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from visexplore.core.explorer import Explorer
 
 
@@ -238,6 +239,8 @@ class Engine:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 pass_fds=[theirs.fileno()], env=environment, start_new_session=True,
             )  # fmt: skip
+        from multiprocessing.connection import Connection  # 8 ms, and the first frame comes before the engine
+
         self._connection = Connection(ours.detach())
         self._closing = False
         self._connection.send((self.settings, self._device))
@@ -440,6 +443,7 @@ def _limit_threads() -> None:
 def main(descriptor: int) -> None:
     """Serve the connection on an inherited socket until it closes."""
     import signal
+    from multiprocessing.connection import Connection
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # the screen comes first where cores are few

@@ -57,7 +57,7 @@ def _fetch(address: str, *, offline: bool) -> bytes:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
             data: bytes = answer.read(_MAX_BYTES)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = str(getattr(error, "reason", None) or error).strip() or type(error).__name__
         raise UnreadableImage(
             f"{address} cannot be fetched ({reason})", "Check the address and the network."
         ) from error

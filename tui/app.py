@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -55,10 +56,6 @@ from visexplore.tui.panels.datasets import DatasetPanel
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.panels.query import QueryPanel
 from visexplore.tui.pictures import Pictures
-from visexplore.tui.screens.ask import Ask
-from visexplore.tui.screens.help import Help
-from visexplore.tui.screens.jobs import Jobs
-from visexplore.tui.screens.zoom import Subject, Zoom
 from visexplore.tui.terminal import Terminal, drain
 from visexplore.tui.theme import DARK, LIGHT, MUTED
 from visexplore.tui.widgets.keys_line import KeysLine
@@ -67,6 +64,8 @@ from visexplore.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+# The windows of tui.screens are imported where they are opened: none is open at the first paint.
 
 # Datasets up to this size are embedded with the first model without being asked: it takes a minute on two cores.
 AUTO_EMBED_AT_START = 3000
@@ -245,8 +244,10 @@ class VisexploreApp(App[int]):
 
     def _show_panel(self, panel: Panel) -> None:
         if not panel.has_class("active"):
-            # What has the focus may be hidden now: Textual would give it to a neighbour, which we would follow.
-            self.screen_stack[0].set_focus(None)
+            screen = self.screen_stack[0]
+            if screen.has_class("narrow"):
+                # What has the focus is hidden now: Textual would give it to a neighbour, which we would follow.
+                screen.set_focus(None)
             self._set_active(panel)
         self.call_after_refresh(panel.focus_content)
 
@@ -597,6 +598,8 @@ class VisexploreApp(App[int]):
                 self._set_target(Query(path=name))
                 self._show_panel(self._panel(QueryPanel))
 
+        from visexplore.tui.screens.ask import Ask
+
         self.push_screen(
             Ask(
                 "Open a picture as query",
@@ -613,6 +616,8 @@ class VisexploreApp(App[int]):
             if name:
                 path = os.path.expanduser(name)  # noqa: PTH111 - Path.expanduser fails where `~name` is unknown
                 self._open(name if name == "sample" else str(Path(path).absolute()))
+
+        from visexplore.tui.screens.ask import Ask
 
         self.push_screen(
             Ask("Open a dataset", "A folder of images, or `sample`. Enter opens, Esc leaves.", "~/photos"),
@@ -696,6 +701,8 @@ class VisexploreApp(App[int]):
         """Look at the query and a neighbour as large as the terminal allows."""
         if self.target is None:
             return
+        from visexplore.tui.screens.zoom import Subject, Zoom
+
         panel = self._panel(QueryPanel)
         name = self.target.image_id or self.target.path
         subjects = [Subject(self.target.image_id, "Query", f"{self.target.label or ''}  {name}".strip())]
@@ -732,10 +739,14 @@ class VisexploreApp(App[int]):
 
     def action_jobs(self) -> None:
         """Show the embedding jobs."""
+        from visexplore.tui.screens.jobs import Jobs
+
         self.push_screen(Jobs(lambda: list(self.jobs.values()), self._cancel))
 
     def action_help(self) -> None:
         """Show all keys."""
+        from visexplore.tui.screens.help import Help
+
         keys: dict[str, str] = {}
         for binding in self.BINDINGS:
             if isinstance(binding, Binding):
@@ -755,7 +766,11 @@ class VisexploreApp(App[int]):
                     f"key {binding.key_display or binding.key}",
                     lambda action=binding.action: self.call_later(self.run_action, action),
                 )
-        yield SystemCommand("Change the theme", "dark, light and others", self.action_change_theme)
+        for theme in (DARK, LIGHT):
+            yield SystemCommand(
+                f"Use the {'dark' if theme.dark else 'light'} theme", "", partial(setattr, self, "theme", theme.name)
+            )
+        yield SystemCommand("Use another theme", "all that Textual has", self.action_change_theme)
 
 
 _PANEL_ACTIONS = frozenset(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,6 +17,20 @@ from visexplore.core.errors import CannotLoadModel
 # Past this, activations of a convolutional network no longer fit a core's cache and every layer is slower.
 _CPU_BATCH = 8
 _GPU_BATCH = 128
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Have glibc reuse the memory that one layer's activations leave to the next.
+
+    By default it returns every block of some megabytes to the system, and each layer waits for fresh zeroed pages:
+    with this, efficientnet-lite0 embeds 1.5 to 2.5 times as many images a second.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 class TorchEncoder(Encoder):
@@ -31,6 +48,8 @@ class TorchEncoder(Encoder):
         self._tower = tower.eval().requires_grad_(False).to(device, self._dtype)
         self._tower.to(memory_format=torch.channels_last)
         on_cpu = device == "cpu"
+        if on_cpu:
+            _keep_freed_memory()
         self.batch_size = _CPU_BATCH if on_cpu else _GPU_BATCH
         self.parallel_batches = usable_cores() if on_cpu else 1
         # (pixel / 255 - mean) / std in one multiplication and one addition

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.encoders import Encoder
 from visexplore.core.encoders.device import usable_cores

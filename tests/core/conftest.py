@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from visexplore.core.catalogue import load_catalogue
-from visexplore.core.encoders import Encoder, load_encoder
 
 from tests.pictures import png
+from visexplore.core.catalogue import load_catalogue
+from visexplore.core.encoders import Encoder, load_encoder
 
 
 @pytest.fixture

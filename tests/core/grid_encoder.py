@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from visexplore.core.catalogue import Checkpoint
 from visexplore.core.datasets import Dataset, ImageRecord
 from visexplore.core.embedding.lane import Lane

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+
+from tests.pictures import png
 from visexplore.core.datasets import Dataset, ImageRecord, open_dataset
 from visexplore.core.datasets.folder import open_folder
 from visexplore.core.errors import EmptyDataset, UnknownDataset, UnknownImage, UnreadableImage
-
-from tests.pictures import png
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
 X = b"x"  # whether a file is an image is seen by its name; it is opened later
@@ -137,7 +137,7 @@ def make_deeper(folder: Path, levels: int, name: str) -> Path:
     """Make folders inside each other, deeper than a path may be long; return the top of them."""
     here = os.open(folder, os.O_RDONLY)
     for _ in range(levels):
-        os.mkdir(name, dir_fd=here)  # noqa: PTH102 - Path has no dir_fd
+        os.mkdir(name, dir_fd=here)
         deeper = os.open(name, os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = deeper
@@ -242,7 +242,15 @@ def test_labels_are_counted_in_the_order_of_their_names(fill: Fill) -> None:
 # ---- image ids
 
 
-AWKWARD = [b"\xff.jpg", rb"\xff.jpg", rb"\\xff.jpg", b"a\nb.jpg", b"\x1b[31m.jpg", b"\\\xff.jpg", "ä\u202e.jpg".encode()]
+AWKWARD = [
+    b"\xff.jpg",
+    rb"\xff.jpg",
+    rb"\\xff.jpg",
+    b"a\nb.jpg",
+    b"\x1b[31m.jpg",
+    b"\\\xff.jpg",
+    "ä\u202e.jpg".encode(),
+]
 
 
 def write_named(folder: Path, names: list[bytes]) -> None:
@@ -352,9 +360,7 @@ def test_the_place_in_the_cache_is_a_plain_name(name: str, tmp_path: Path) -> No
     assert slug[0] not in ".-"
 
 
-def test_a_relative_path_and_an_absolute_one_are_the_same_dataset(
-    fill: Fill, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_and_an_absolute_one_are_the_same_dataset(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fill({"a.jpg": X})
     monkeypatch.chdir(folder.parent)
     assert open_dataset("photos/../photos/").slug == open_dataset(str(folder)).slug

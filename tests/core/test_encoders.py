@@ -17,6 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
+from tests.conftest import SHARED_DATA
+from tests.core.tiny_models import save_checkpoint
+from tests.pictures import draw, encoded
 from visexplore.core.catalogue import Checkpoint, load_catalogue
 from visexplore.core.datasets import open_dataset
 from visexplore.core.encoders import Encoder, Recipe, load_encoder, recipe_of
@@ -24,10 +28,6 @@ from visexplore.core.encoders.device import check_precision, choose_device, repo
 from visexplore.core.encoders.encoder import Embeddings, normalise
 from visexplore.core.errors import CannotLoadModel, NoTextTower, UnknownModel, UserError
 from visexplore.core.images import decode
-
-from tests.conftest import SHARED_DATA
-from tests.core.tiny_models import save_checkpoint
-from tests.pictures import draw, encoded
 
 BUNDLED = ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.core.tiny_models import save_checkpoint
+from tests.pictures import png
 from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
@@ -34,9 +37,6 @@ from visexplore.core.engine import (
 )
 from visexplore.core.errors import NotEmbedded, StorageError, UnknownDataset, UnknownImage, UnreadableImage
 from visexplore.core.settings import Settings
-
-from tests.core.tiny_models import save_checkpoint
-from tests.pictures import png
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
 PATIENCE = 120.0  # seconds; importing torch on a busy machine takes many
@@ -285,9 +285,7 @@ def test_the_child_leaves_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert gone(child)
 
 
-def test_files_in_the_current_folder_are_not_taken_for_modules(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_in_the_current_folder_are_not_taken_for_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """People start programs in folders that others have filled."""
     photos = tmp_path / "photos"
     photos.mkdir()

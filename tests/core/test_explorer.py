@@ -10,6 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.core.grid_encoder import grid_store
+from tests.core.test_encoders import plain_timm, with_bundled_weights
+from tests.core.tiny_models import save_checkpoint
+from tests.pictures import draw, encoded, png
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.encoders import Encoder
 from visexplore.core.encoders.encoder import normalise
@@ -27,11 +32,6 @@ from visexplore.core.explorer import Explorer
 from visexplore.core.images import decode
 from visexplore.core.messages import CacheState, EmbedReport, Progress, QueryResult
 from visexplore.core.settings import load_settings
-
-from tests.core.grid_encoder import grid_store
-from tests.core.test_encoders import plain_timm, with_bundled_weights
-from tests.core.tiny_models import save_checkpoint
-from tests.pictures import draw, encoded, png
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
 

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from visexplore.core.errors import UnreadableImage
-from visexplore.core.images import THUMBNAIL_SIDE, ThumbnailCache, content_key, decode, image_suffixes, thumbnail
 
 from tests.pictures import draw, encoded, png
+from visexplore.core.errors import UnreadableImage
+from visexplore.core.images import THUMBNAIL_SIDE, ThumbnailCache, content_key, decode, image_suffixes, thumbnail
 
 CORNERS = Image.new("RGB", (40, 20), "white")
 CORNERS.paste((255, 0, 0), (0, 0, 10, 10))  # red at the top left
@@ -93,7 +93,11 @@ def test_black_and_white_stay_so() -> None:
 
 
 def test_a_palette_is_looked_up() -> None:
-    assert shown(Image.new("RGB", (10, 10), (10, 200, 30)).convert("P", palette=Image.Palette.ADAPTIVE)) == (10, 200, 30)
+    assert shown(Image.new("RGB", (10, 10), (10, 200, 30)).convert("P", palette=Image.Palette.ADAPTIVE)) == (
+        10,
+        200,
+        30,
+    )
 
 
 def test_cmyk_becomes_rgb() -> None:
@@ -222,7 +226,11 @@ def test_a_file_that_is_cut_off_is_unreadable(kind: str, part: float) -> None:
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "The file is empty"), (b"hello", "Not an image that Pillow can read"), (b"<html></html>" * 99, "Not an image")],
+    [
+        (b"", "The file is empty"),
+        (b"hello", "Not an image that Pillow can read"),
+        (b"<html></html>" * 99, "Not an image"),
+    ],
 )
 def test_a_file_that_is_no_image_says_so(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImage, match=reason):

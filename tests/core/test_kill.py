@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from visexplore.core.explorer import Explorer
-from visexplore.core.messages import EmbedReport
-from visexplore.core.settings import Settings
 
 from tests.core.tiny_models import save_checkpoint
 from tests.pictures import png
+from visexplore.core.explorer import Explorer
+from visexplore.core.messages import EmbedReport
+from visexplore.core.settings import Settings
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
 IMAGES = 400

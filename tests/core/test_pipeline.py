@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.core.grid_encoder import GridEncoder, contents, embed, grid_store
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.embedding import lane, pipeline
 from visexplore.core.encoders.device import usable_cores
 from visexplore.core.encoders.encoder import Embeddings, Pixels
 from visexplore.core.errors import CannotLoadModel, StorageError, VisexploreError
 from visexplore.core.messages import Progress
-
-from tests.core.grid_encoder import GridEncoder, contents, embed, grid_store
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
 
@@ -161,9 +161,7 @@ def test_slow_decoding_is_named_as_the_bottleneck(fill: Fill, tmp_path: Path) ->
     assert embed(pictures(fill, 30), tmp_path, SlowEncoder(per_picture=0.02)).bottleneck == "decoding"
 
 
-def test_slow_reading_is_named_as_the_bottleneck(
-    fill: Fill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_reading_is_named_as_the_bottleneck(fill: Fill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = Dataset.read
 
     def slowly(dataset: Dataset, record: object) -> bytes:
@@ -176,9 +174,7 @@ def test_slow_reading_is_named_as_the_bottleneck(
 
 def test_progress_comes_while_a_single_batch_takes_long(fill: Fill, tmp_path: Path) -> None:
     times = [time.monotonic()]
-    embed(
-        pictures(fill, 4), tmp_path, SlowEncoder(per_batch=1.0), on_progress=lambda _: times.append(time.monotonic())
-    )
+    embed(pictures(fill, 4), tmp_path, SlowEncoder(per_batch=1.0), on_progress=lambda _: times.append(time.monotonic()))
     assert max(later - sooner for sooner, later in zip(times, times[1:], strict=False)) < 0.6
 
 

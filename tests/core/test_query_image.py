@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.pictures import png
 from visexplore.core import query_image
 from visexplore.core.errors import UnreadableImage, UserError
 from visexplore.core.query_image import read_query_image
-
-from tests.pictures import png
 
 
 class Site(BaseHTTPRequestHandler):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from visexplore.assets import draw_sample
 
 ROOT = Path(draw_sample.__file__).parent / "sample"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from visexplore.core.datasets import Dataset, ImageRecord
 from visexplore.core.embedding.store import Row, Store
 from visexplore.core.encoders import Recipe
@@ -26,7 +27,9 @@ def index_of(gallery: NDArray[np.float16]) -> Index:
     return Index(gallery, np.arange(len(gallery)))
 
 
-def by_hand(gallery: NDArray[np.float16], query: NDArray[np.float32], k: int, leave_out: int | None = None) -> list[int]:
+def by_hand(
+    gallery: NDArray[np.float16], query: NDArray[np.float32], k: int, leave_out: int | None = None
+) -> list[int]:
     """Return the nearest rows by plain numpy: descending cosine, equal ones in order."""
     scores = gallery.astype(np.float64) @ query.astype(np.float64)
     order = [row for row in np.argsort(-scores.round(9), kind="stable").tolist() if row != leave_out]
@@ -199,9 +202,7 @@ def test_the_index_file_is_renewed_when_something_changed(
 
 
 @pytest.mark.parametrize("damage", [b"", b"hello", b"\x93NUMPY\x01\x00"])
-def test_a_damaged_index_file_is_made_again(
-    damage: bytes, large: tuple[Store, Dataset, NDArray[np.float16]]
-) -> None:
+def test_a_damaged_index_file_is_made_again(damage: bytes, large: tuple[Store, Dataset, NDArray[np.float16]]) -> None:
     store, dataset, gallery = large
     open_index(store, dataset)
     [file] = index_files(store)
@@ -230,7 +231,12 @@ def test_images_without_embeddings_are_left_out(seed: int, failed: set[int]) -> 
         store = Store(Path(top, "store"), dataset, "random", RECIPE)
         store.path.mkdir()
         rows = [
-            Row(record, f"{number:032x}", None if number in failed else gallery[number], "no" if number in failed else "")
+            Row(
+                record,
+                f"{number:032x}",
+                None if number in failed else gallery[number],
+                "no" if number in failed else "",
+            )
             for number, record in enumerate(dataset.records)
         ]
         store.write_shard(rows, dim=32, preprocessing="none")

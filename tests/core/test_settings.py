@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from visexplore.core.errors import SettingsError
 from visexplore.core.settings import load_settings
 
@@ -41,7 +42,9 @@ def test_the_first_given_of_argument_environment_and_file_wins(config: Path, mon
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
-def test_offline_is_what_the_hubs_library_means_by_it(value: str, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_is_what_the_hubs_library_means_by_it(
+    value: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", value)
     assert load_settings().offline
 

@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.core.grid_encoder import GridEncoder, contents, embed, grid_store
+from tests.pictures import draw, encoded, png
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.embedding import lane
 from visexplore.core.embedding.store import Store, list_stores
 from visexplore.core.errors import EmptyDataset, StorageError, StoreBusy
-
-from tests.core.grid_encoder import GridEncoder, contents, embed, grid_store
-from tests.pictures import draw, encoded, png
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
 
@@ -249,7 +249,13 @@ def take(step: tuple[Any, ...], folder: Path, home: Path, clock: int) -> None:
                 embed(of(folder), home, GridEncoder(batch_size=1))
         case ("embed and cancel", after):
             seen: list[object] = []
-            embed(of(folder), home, GridEncoder(batch_size=1), on_progress=seen.append, cancelled=lambda: len(seen) > after)
+            embed(
+                of(folder),
+                home,
+                GridEncoder(batch_size=1),
+                on_progress=seen.append,
+                cancelled=lambda: len(seen) > after,
+            )
 
 
 @settings(max_examples=60)

@@ -5,9 +5,12 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from visexplore.core.text import cell_width, count, cut, cut_front, printable
 
-anything = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\n\r\t\0\u202e\u200b\ud800\udcff日本e\u0301👩\u200d🔬")))
+anything = st.text(
+    st.one_of(st.characters(), st.sampled_from("\x1b\n\r\t\0\u202e\u200b\ud800\udcff日本e\u0301👩\u200d🔬"))
+)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,12 @@ def test_what_fits_is_not_cut(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "width", "start", "end"),
-    [("holiday/photo.jpg", 9, "holiday/…", "…hoto.jpg"), ("日本語", 4, "日…", "…語"), ("abc", 1, "…", "…"), ("abc", 0, "", "")],
+    [
+        ("holiday/photo.jpg", 9, "holiday/…", "…hoto.jpg"),
+        ("日本語", 4, "日…", "…語"),
+        ("abc", 1, "…", "…"),
+        ("abc", 0, "", ""),
+    ],
 )
 def test_an_ellipsis_stands_for_what_was_cut(text: str, width: int, start: str, end: str) -> None:
     assert (cut(text, width), cut_front(text, width)) == (start, end)

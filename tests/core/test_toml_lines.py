@@ -5,6 +5,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
+
 from visexplore.core.toml_lines import TomlPath, line_numbers, nearest_line
 
 BUNDLED = resources.files("visexplore.assets").joinpath("catalogue.toml").read_text("utf-8")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from visexplore.tui.cli import main
 
 SCRIPT = Path(sys.executable).with_name("visexplore")

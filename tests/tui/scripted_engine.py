@@ -26,6 +26,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Static
+
 from visexplore.core.catalogue import Catalogue, Checkpoint, Family, Paper, SeedEntry
 from visexplore.core.engine import (
     AskCacheStates,
@@ -365,19 +366,26 @@ def make_app(
     return app
 
 
-async def settle(pilot: Pilot[Any]) -> None:
+async def settle(pilot: Pilot[Any]) -> float:
     """Wait until nothing is left to do: all messages handled, all pictures in their cells.
 
     By looking into Textual's queues: `pilot.pause` takes a process that gets no CPU for one that has nothing to do.
+
+    Returns:
+        The longest time that the app kept its loop busy, in seconds of this thread's CPU time.
     """
+    longest = 0.0
     app, quiet, deadline = pilot.app, 0, time.monotonic() + 60
     ready: Sized = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
     while quiet < 4 and app._exception is None and not app._exit:
+        before = time.thread_time()
         await asyncio.sleep(0.001)
         app.screen._on_timer_update()
+        longest = max(longest, time.thread_time() - before)
         quiet = 0 if ready or _has_work(app) else quiet + 1
         if time.monotonic() > deadline:
             raise TimeoutError("the screen does not come to rest")
+    return longest
 
 
 def _has_work(app: App[Any]) -> bool:
@@ -410,9 +418,9 @@ class Session:
         self.pilot = pilot
         self.messages = messages
 
-    async def settle(self) -> None:
-        """Wait until the app has nothing to do."""
-        await settle(self.pilot)
+    async def settle(self) -> float:
+        """Wait until the app has nothing to do; return the longest time that its loop was busy, in seconds."""
+        return await settle(self.pilot)
 
     async def press(self, *keys: str) -> None:
         """Press keys one after the other."""

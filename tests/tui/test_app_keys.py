@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,16 +11,6 @@ from textual import events
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.widgets import DataTable, Input, OptionList
-from visexplore.core.catalogue import runs_here
-from visexplore.core.engine import AskPicture, Cancel, Embed, OpenDataset, Search
-from visexplore.core.errors import UnreadableImage
-from visexplore.tui.app import VisexploreApp
-from visexplore.tui.screens.ask import Ask
-from visexplore.tui.screens.help import Help
-from visexplore.tui.screens.jobs import Jobs
-from visexplore.tui.screens.zoom import Zoom
-from visexplore.tui.terminal import Graphics
-from visexplore.tui.widgets.picture import Picture
 
 from tests.tui.scripted_engine import (
     CLIP,
@@ -35,6 +26,16 @@ from tests.tui.scripted_engine import (
     explore,
     photos,
 )
+from visexplore.core.catalogue import runs_here
+from visexplore.core.engine import AskPicture, Cancel, Embed, OpenDataset, Search
+from visexplore.core.errors import UnreadableImage
+from visexplore.tui.app import VisexploreApp
+from visexplore.tui.screens.ask import Ask
+from visexplore.tui.screens.help import Help
+from visexplore.tui.screens.jobs import Jobs
+from visexplore.tui.screens.zoom import Zoom
+from visexplore.tui.terminal import Graphics
+from visexplore.tui.widgets.picture import Picture
 
 
 def two_models(number: int = 12) -> ScriptedEngine:
@@ -746,6 +747,8 @@ class TestMovingTheCursor:
             assert row_of(session, "#models") == LITE1
             await session.press(up, up)
             assert row_of(session, "#models") == CLIP
+            await asyncio.sleep(0.3)  # the facts follow when the cursor rests
+            await session.settle()
             assert CLIP in session.content_of("#facts")
 
     async def test_home_and_end_in_the_models(self) -> None:

@@ -16,15 +16,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.pictures import png
+from tests.tui.command_line import CommandLine, Result, run_on_terminal, run_script, without_sequences
 from visexplore.core.catalogue import DEFAULT_MODEL
 from visexplore.core.settings import Settings
 from visexplore.tui import cli as cli_module
 from visexplore.tui.cli import COMMANDS, main, read_line
 from visexplore.tui.commands import lines
 from visexplore.tui.terminal import Terminal
-
-from tests.pictures import png
-from tests.tui.command_line import CommandLine, Result, run_on_terminal, run_script, without_sequences
 
 LABELS = ("boats", "cats", "trees")
 PER_LABEL = 4

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from visexplore.core.messages import Progress
-from visexplore.tui.commands import embed as embed_module
 
 from tests.pictures import png
 from tests.tui.command_line import (
@@ -25,6 +23,8 @@ from tests.tui.command_line import (
     run_script,
     without_sequences,
 )
+from visexplore.core.messages import Progress
+from visexplore.tui.commands import embed as embed_module
 
 
 @pytest.fixture

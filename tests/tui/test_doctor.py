@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.tui.command_line import CommandLine, run_on_terminal, without_sequences
 from visexplore.core.encoders.device import DeviceReport
 from visexplore.tui import doctor
 from visexplore.tui.doctor import CARD_SIZE, Hub, draw_test_card, look_for_hub
-
-from tests.tui.command_line import CommandLine, run_on_terminal, without_sequences
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from PIL import Image
 from rich.cells import cell_len
 from rich.color import Color as RichColor
 from rich.console import Console
-from visexplore.tui.graphics import Drawing, Pictures, draw
-from visexplore.tui.terminal import Color, Graphics, Terminal
 
 from tests.tui.fake_terminal import KITTY, run_in_terminal
+from visexplore.tui.graphics import Drawing, Pictures, draw
+from visexplore.tui.terminal import Color, Graphics, Terminal
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

@@ -12,12 +12,12 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from tests.tui.fake_terminal import SIXEL_XTERM, run_in_terminal
 from visexplore.tui.graphics import Drawing
 from visexplore.tui.terminal import Color, Graphics, Terminal
 from visexplore.tui.widgets import picture as picture_module
 from visexplore.tui.widgets.picture import Picture
-
-from tests.tui.fake_terminal import SIXEL_XTERM, run_in_terminal
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 SIXEL = re.compile(r'\x1bP0;0;0q"1;1;(\d+);(\d+)#')

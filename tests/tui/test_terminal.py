@@ -6,18 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from visexplore.tui.terminal import (
-    Color,
-    Graphics,
-    TerminalReply,
-    Tmux,
-    apply_color,
-    ask_tmux,
-    choose_color,
-    choose_graphics,
-    detect,
-    parse,
-)
 
 from tests.tui.fake_terminal import (
     KITTY,
@@ -29,6 +17,18 @@ from tests.tui.fake_terminal import (
     Answers,
     Run,
     run_in_terminal,
+)
+from visexplore.tui.terminal import (
+    Color,
+    Graphics,
+    TerminalReply,
+    Tmux,
+    apply_color,
+    ask_tmux,
+    choose_color,
+    choose_graphics,
+    detect,
+    parse,
 )
 
 DETECT = """

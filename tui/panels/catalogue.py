@@ -25,7 +25,7 @@ _STATUS = {
 }
 
 _NAME = 25  # cells
-_REST = 0.08  # seconds that the cursor stays on a row before its facts are shown
+_REST = 0.12  # seconds that the cursor stays on a row before its facts are shown
 
 
 def _millions(parameters: float | None) -> str:
@@ -62,16 +62,20 @@ class CataloguePanel(Panel):
                 yield Static(id="facts", markup=False)
 
     def on_mount(self) -> None:
-        """Fill the list: it is usable with the first paint."""
+        """Fill the list: with the first paint if it is seen then, else right after it."""
         self.query_one("#model-filter", Input).cursor_blink = False
         table = self.query_one(ModelTable)
         table.add_column("", width=3, key="mark")
         table.add_column("Model", width=_NAME, key="model")
+        # What matters most comes first: a narrow panel cuts off what is at the right.
+        table.add_column("   Weights", width=11, key="weights")
+        table.add_column(" Params", width=7, key="parameters")
         table.add_column("  Dim", width=5, key="dim")
         table.add_column("  Px", width=4, key="px")
-        table.add_column(" Params", width=7, key="parameters")
-        table.add_column("   Weights", width=11, key="weights")
-        self._fill("")
+        if self.display:
+            self._fill("")
+        else:
+            self.call_after_refresh(self._fill, "")
 
     def on_resize(self, event: events.Resize) -> None:
         """Put the facts beside the list where there is room, else below."""
@@ -134,14 +138,14 @@ class CataloguePanel(Panel):
         self._rows[key] = self._mark(key)
         style = "" if checkpoint is not None and runs_here(checkpoint) else "dim"
         if checkpoint is None:
-            cells = [family.name, "", "", "", "unreleased"]
+            cells = [family.name, "unreleased", "", "", ""]
         else:
             cells = [
                 checkpoint.slug,
+                self._weights(checkpoint),
+                _millions(checkpoint.parameters_m),
                 str(checkpoint.dim or ""),
                 str(checkpoint.input_size or ""),
-                _millions(checkpoint.parameters_m),
-                self._weights(checkpoint),
             ]
         self.query_one(ModelTable).add_row(
             Text(self._rows[key], "bold"),

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 
 from visexplore.core.messages import CacheState
-from visexplore.core.text import count, cut, cut_front
+from visexplore.core.text import count, cut
 from visexplore.tui.gallery import Gallery
 from visexplore.tui.messages import ImageChosen
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.pictures import Pictures
 from visexplore.tui.terminal import Terminal
 from visexplore.tui.theme import MUTED
+from visexplore.tui.widgets.label_list import LabelList
 from visexplore.tui.widgets.picture_grid import PictureGrid
-from visexplore.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_ALL = "\0all"
-_LABEL_WIDTH = 18
-
-
-class LabelTable(RowList):
-    """Labels and how many images have them."""
 
 
 class DatasetPanel(Panel):
@@ -56,15 +49,12 @@ class DatasetPanel(Panel):
         yield Static("Opening the dataset ...", id="cache-states", markup=False)
         yield Static("", id="page", markup=False)
         with Container(id="browser"):
-            yield LabelTable(id="labels", show_header=False)
+            yield LabelList(id="labels")
             yield PictureGrid(self._terminal, caption_lines=1, id="thumbnails")
 
     def on_mount(self) -> None:
-        """Prepare the list of labels."""
+        """Keep the field's cursor from blinking."""
         self.query_one("#image-filter", Input).cursor_blink = False
-        table = self.query_one(LabelTable)
-        table.add_column("label", width=_LABEL_WIDTH, key="label")
-        table.add_column("images", width=6, key="images")
 
     def on_resize(self, event: events.Resize) -> None:
         """Put the labels beside the thumbnails where there is room, else above."""
@@ -89,17 +79,9 @@ class DatasetPanel(Panel):
             self._go_to(self._first + self.query_one(PictureGrid).cursor)
             return
         self.border_title = Content(f"2 Images: {cut(gallery.title, 30)}")
-        table = self.query_one(LabelTable)
-        table.clear()
-        table.set_class(bool(gallery.labels), "shown")
-        if gallery.labels:
-            table.add_row(Text("All", "bold"), Text(f"{len(gallery):,}", "dim", justify="right"), key=_ALL)
-            for label, images in gallery.label_counts:
-                table.add_row(
-                    Text(cut_front(label, _LABEL_WIDTH)),
-                    Text(f"{images:,}", "dim", justify="right"),
-                    key=label,
-                )
+        labels = self.query_one(LabelList)
+        labels.set_class(bool(gallery.labels), "shown")
+        labels.show(len(gallery), gallery.label_counts)
         self._label = None
         self._show(gallery.positions(None, self.query_one("#image-filter", Input).value))
 
@@ -131,12 +113,9 @@ class DatasetPanel(Panel):
     def show_query(self, position: int) -> None:
         """Turn to the page with the query, unless the cursor of a user who browses would be moved."""
         grid = self.query_one(PictureGrid)
-        if not grid.has_focus and position in self._positions:
-            self._go_to(self._positions[position])
-
-    @property
-    def _positions(self) -> dict[int, int]:
-        return {position: order for order, position in enumerate(self._shown)}
+        order = bisect_left(self._shown, position)
+        if not grid.has_focus and order < len(self._shown) and self._shown[order] == position:
+            self._go_to(order)
 
     def _show(self, positions: list[int]) -> None:
         self._shown = positions
@@ -213,12 +192,12 @@ class DatasetPanel(Panel):
         if self._gallery is not None and order < len(self._shown):
             self.post_message(ImageChosen(self._gallery.image_ids[self._shown[order]]))
 
-    @on(DataTable.RowSelected, "#labels")
-    def _choose_label(self, event: DataTable.RowSelected) -> None:
+    @on(LabelList.Chosen)
+    def _choose_label(self, event: LabelList.Chosen) -> None:
+        event.stop()
         if self._gallery is None:
             return
-        key = str(event.row_key.value)
-        self._label = None if key == _ALL else key
+        self._label = event.label
         self._show(self._gallery.positions(self._label, self.query_one("#image-filter", Input).value))
         self.query_one(PictureGrid).focus()
 

@@ -149,7 +149,7 @@ class PictureGrid(Widget, can_focus=True):
         """Return columns, rows, picture width and height in cells for an area: thumbnails as many as fit."""
         aspect = self._terminal.cell_height / self._terminal.cell_width
         best = (0.0, (1, 1, max(1, width), max(1, height - self._caption_lines)))
-        for columns in range(max(1, width // 24), max(2, width // 15 + 1)):
+        for columns in range(max(1, width // 18), max(2, width // 15 + 1)):
             picture_width = (width + 1) // columns - 1
             rows = max(1, int(height / (picture_width / aspect * 0.85 + self._caption_lines)))
             picture_height = max(1, height // rows - self._caption_lines)
@@ -301,7 +301,7 @@ class Strip(PictureGrid):
         picture_height = max(2, height // rows - self._caption_lines)
         # No wider or higher than a picture can use: what is left stays at the right and at the bottom.
         picture_width = min(cell_width, round(picture_height * aspect * 1.35))
-        picture_height = min(picture_height, max(2, round(picture_width / aspect * 1.35)))
+        picture_height = min(picture_height, max(2, round(picture_width / aspect * 1.1)))
         return columns, rows, picture_width, picture_height
 
 
