@@ -1,8 +1,9 @@
 """An Explorer in a child process, spoken to by messages, so that heavy work never holds up the screen.
 
 The child is a fresh interpreter (never a fork), its output goes to a log file, it ignores Ctrl-C and leaves when its
-connection closes. Two threads work in it: one takes the embedding jobs, one at a time; the other answers questions
-(searches, thumbnails) meanwhile. The parent's reader thread hands every event to a callback.
+connection closes. Three threads work in it: one takes the embedding jobs, one at a time; one searches with pictures
+from outside; the main one answers meanwhile what can be answered at once (searches with stored embeddings, thumbnails).
+The parent's reader thread hands every event to a callback.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
@@ -318,6 +320,7 @@ class _Server:
         self._sending = threading.Lock()
         self._jobs: deque[Embed] = deque()
         self._wake = threading.Condition()
+        self._outside = ThreadPoolExecutor(1, "outside queries")
         self._given_up: set[int] = set()
         self._leaving = False
 
@@ -335,6 +338,7 @@ class _Server:
             with self._wake:
                 self._leaving = True
                 self._wake.notify()
+            self._outside.shutdown(cancel_futures=True)
             worker.join()
 
     def _take(self, request: Request) -> None:
@@ -344,6 +348,9 @@ class _Server:
                 self._wake.notify()
         elif isinstance(request, Cancel):
             self._given_up.add(request.ticket)
+        elif isinstance(request, Search) and request.path:
+            # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
+            self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
         else:
             self._guard(request.ticket, lambda: self._tell(self._answer(request)))
 
@@ -404,8 +411,7 @@ class _Server:
             if isinstance(step, Progress):
                 self._tell(JobProgress(job.ticket, step))
             else:
-                # The screen counts them and asks for the list only when it is looked at.
-                reports.append(replace(step, skipped=step.skipped[:100]))
+                reports.append(step)
         self._tell(JobDone(job.ticket, tuple(reports)))
 
     def _guard(self, ticket: int, action: Callable[[], None]) -> None:

@@ -340,18 +340,20 @@ class VisexploreApp(App[int]):
         self._auto_embed(most)
         self._ask_neighbours()
 
-    def _take_picture(self, ticket: int, answer: Picture | str) -> None:
+    def _take_picture(self, ticket: int, answer: Picture | str) -> bool:
+        """Hand a picture, or why there is none, to its asker; False if the ticket is of something else."""
         if self._pictures.made(ticket, answer):
-            return
+            return True
         done = self._large.pop(ticket, None)
         if done is None:
-            return
+            return False
         if isinstance(answer, Picture):
             from PIL import Image as PILImage
 
             done(PILImage.frombytes("RGB", (answer.width, answer.height), answer.pixels))
         else:
             done(answer)
+        return True
 
     def _take_result(self, event: Found) -> None:
         if event.ticket != self._search or self.target is None:
@@ -407,18 +409,11 @@ class VisexploreApp(App[int]):
         elif event.ticket == self._search:
             self._show_query_alone(text)
             return
-        elif self._pictures_or_large(event.ticket, printable(event.error.message)):
+        elif self._take_picture(event.ticket, printable(event.error.message)):
             return
         elif self.gallery is None:
             self._panel(DatasetPanel).show_problem(text)
         self.notify(text, severity="error", markup=False, timeout=10)
-
-    def _pictures_or_large(self, ticket: int, reason: str) -> bool:
-        before = len(self._large)
-        if self._pictures.made(ticket, reason):
-            return True
-        self._take_picture(ticket, reason)
-        return len(self._large) != before
 
     def _engine_died(self, event: Died) -> None:
         now = time.monotonic()
