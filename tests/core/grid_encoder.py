@@ -1,4 +1,4 @@
-"""A real encoder that needs no torch: the colours of a 4 x 4 grid. Exact, so that its embeddings can be compared bit by bit."""
+"""A real encoder that needs no torch: the colours of a 4 x 4 grid. Its embeddings can be compared bit by bit."""
 
 from __future__ import annotations
 

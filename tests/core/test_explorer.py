@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,8 @@ def test_a_run_that_was_cancelled_says_so_and_the_next_one_goes_on(tiny: str, fi
     folder = fill({f"{number:03}.png": number for number in range(60)})
     done = 0
     explorer = new_explorer(batch_size=2)
-    for step in explorer.embed(str(folder), [tiny], cancelled=lambda: done >= 8):
+    steps = explorer.embed(str(folder), [tiny], cancelled=lambda: done >= 8)
+    for step in steps:
         if isinstance(step, Progress):
             done = step.done
     assert isinstance(step, EmbedReport)
@@ -468,11 +469,11 @@ def assert_like_plain_timm(dataset: Dataset, explorer: Explorer, queries: list[i
 
 
 @pytest.fixture
-def loaded(lite0: Encoder) -> Iterator[Explorer]:
+def loaded(lite0: Encoder) -> Explorer:
     """An explorer that has the default model loaded already."""
     explorer = new_explorer()
     explorer._encoders[lite0.checkpoint.key] = lite0
-    yield explorer
+    return explorer
 
 
 def test_neighbours_in_the_sample_are_those_of_plain_timm(loaded: Explorer) -> None:

@@ -30,7 +30,8 @@ from visexplore.core.settings import Settings
 
 lane.SHARD_SECONDS = 0.5
 home, folder, model = sys.argv[1:]
-for step in Explorer(Settings(Path(home), Path(home, "models.toml"), offline=True), device="cpu").embed(folder, [model]):
+explorer = Explorer(Settings(Path(home), Path(home, "models.toml"), offline=True), device="cpu")
+for step in explorer.embed(folder, [model]):
     if isinstance(step, Progress):
         print(step.done, flush=True)
 """

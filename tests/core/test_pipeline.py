@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -175,7 +176,7 @@ def test_slow_reading_is_named_as_the_bottleneck(fill: Fill, tmp_path: Path, mon
 def test_progress_comes_while_a_single_batch_takes_long(fill: Fill, tmp_path: Path) -> None:
     times = [time.monotonic()]
     embed(pictures(fill, 4), tmp_path, SlowEncoder(per_batch=1.0), on_progress=lambda _: times.append(time.monotonic()))
-    assert max(later - sooner for sooner, later in zip(times, times[1:], strict=False)) < 0.6
+    assert max(later - sooner for sooner, later in pairwise(times)) < 0.6
 
 
 # ---- cut short
@@ -221,7 +222,7 @@ def test_a_failing_encoder_is_one_sentence_and_keeps_the_rows_before(
 ) -> None:
     dataset = pictures(fill, 40)
     encoder = FailingEncoder(at=6, error=error)
-    with pytest.raises(VisexploreError, match="CUDA error: unspecified|No room") as caught:
+    with pytest.raises(VisexploreError, match=r"CUDA error: unspecified|No room") as caught:
         embed(dataset, tmp_path, encoder)
     assert "\n" not in str(caught.value)
     stored = 40 - len(grid_store(tmp_path, dataset, encoder).missing(dataset.records))

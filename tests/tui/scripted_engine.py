@@ -198,7 +198,7 @@ class ScriptedEngine:
         return self._tickets
 
     def start(self) -> None:
-        """Start again after `die`."""
+        """Start, again after `die`."""
         self.starts += 1
         self.on_event(Ready())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -52,6 +53,6 @@ class Help(ModalScreen[None]):
         heading = Content.styled(title, "bold $primary")
         return [
             heading,
-            *(Content.assemble((f"  {keys:<20}", "bold"), what) for keys, what in rows),
+            *(Content.assemble((f"  {keys:<20}", "bold"), f"\n{'':22}".join(wrap(what, 48))) for keys, what in rows),
             Content(""),
         ]

@@ -1,0 +1,155 @@
+"""How the explorer looks: every panel and window as pictures (SVG) under `__snapshots__`.
+
+After a wanted change of the look: `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at the pictures.
+They show no real photo, because decoders and resizing differ between versions of Pillow, and mostly text instead of
+colours, because a picture of coloured half blocks is a hundred kilobytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.scripted_engine import (
+    LITE0,
+    LITE1,
+    MIDDLE,
+    NARROW,
+    WIDE,
+    ScriptedEngine,
+    make_app,
+    photos,
+    press,
+    settle,
+)
+from visexplore.core.errors import CannotLoadModel
+from visexplore.tui.app import VisexploreApp
+from visexplore.tui.terminal import Graphics
+
+SIZES = {"80x24": NARROW, "120x40": MIDDLE, "200x50": WIDE}
+Steps = Callable[[Pilot[Any]], Awaitable[None]]
+Look = Callable[..., bool]
+
+
+@pytest.fixture
+def looks_as_before(snap_compare: Callable[..., bool]) -> Look:
+    """Compare the app, after keys and steps, with the snapshot of the test."""
+
+    def compare(
+        app: VisexploreApp, size: tuple[int, int], *keys: str, steps: Steps | None = None, theme: str = ""
+    ) -> bool:
+        async def before(pilot: Pilot[Any]) -> None:
+            await settle(pilot)
+            if theme:
+                app.theme = theme
+            await press(pilot, *keys)
+            if steps is not None:
+                await steps(pilot)
+            await app.workers.wait_for_complete()
+            await pilot.pause(0.2)  # what follows a resting cursor
+            await settle(pilot)
+
+        return snap_compare(app, terminal_size=size, run_before=before)
+
+    return compare
+
+
+def app(graphics: Graphics = Graphics.TEXT, number: int = 12, **engine: Any) -> VisexploreApp:
+    """Return the app on a dataset that is embedded with two models."""
+    return make_app(ScriptedEngine(photos(number), **({"embedded": [LITE0, LITE1]} | engine)), graphics=graphics)
+
+
+class TestPanels:
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_query(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        assert looks_as_before(app(), size, "right")
+
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_images(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        assert looks_as_before(app(number=100), size, "2", "pagedown")
+
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_models(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        assert looks_as_before(app(), size, "1", "home")
+
+    def test_labels(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, "2", "2", "down", "down")
+
+    def test_filter(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, "1", "slash", *"lite")
+
+    def test_halfblock_pictures(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(Graphics.HALFBLOCK), NARROW)
+
+    def test_light_theme(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, theme="visexplore-light")
+
+    def test_unlabelled(self, looks_as_before: Look) -> None:
+        engine = ScriptedEngine(photos(4, labels=()), embedded=[LITE0])
+        assert looks_as_before(make_app(engine), NARROW)
+
+
+class TestStates:
+    def test_opening(self, looks_as_before: Look) -> None:
+        from visexplore.core.engine import OpenDataset
+
+        engine = ScriptedEngine(photos(12))
+        engine.hold(OpenDataset)
+        assert looks_as_before(make_app(engine), NARROW)
+
+    def test_not_embedded(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(number=4000, embedded=()), NARROW)
+
+    def test_running_job(self, looks_as_before: Look) -> None:
+        explorer = app(number=100, embedded=())
+
+        async def run(pilot: Pilot[Any]) -> None:
+            engine = explorer.engine
+            assert isinstance(engine, ScriptedEngine)
+            explorer._asked_states -= 6
+            engine.progress(40, failed=1)
+
+        assert looks_as_before(explorer, NARROW, steps=run)
+
+    def test_failed_job(self, looks_as_before: Look) -> None:
+        explorer = app(number=100, embedded=())
+
+        async def fail(pilot: Pilot[Any]) -> None:
+            engine = explorer.engine
+            assert isinstance(engine, ScriptedEngine)
+            engine.fail_job(CannotLoadModel("The weights are not here", "Go online once."))
+
+        assert looks_as_before(explorer, NARROW, steps=fail)
+
+    def test_unreadable_picture(self, looks_as_before: Look) -> None:
+        data = photos(12, unreadable={"bag/001.jpg": "cut off after 12 kB"})
+        assert looks_as_before(make_app(ScriptedEngine(data, embedded=[LITE0])), NARROW)
+
+    def test_too_small(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), (50, 12))
+
+
+class TestWindows:
+    def test_zoom(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, "right", "z")
+
+    def test_zoom_of_the_query_alone(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, "z")
+
+    def test_help(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), MIDDLE, "question_mark")
+
+    def test_jobs(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(number=4000, embedded=()), NARROW, "e", "right_square_bracket", "e", "J")
+
+    def test_model_picker(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, "m", *"lite")
+
+    def test_palette(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, "ctrl+p")
+
+    def test_open_picture(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), NARROW, "o", *"cat")
