@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -106,6 +108,8 @@ class VisexploreApp(App[int]):
     TITLE = "visexplore"
     CSS_PATH = str(files("visexplore.assets").joinpath("visexplore.tcss"))
     ENABLE_COMMAND_PALETTE = True
+    # Not the first widget, as Textual has it: we would follow the focus to its panel.
+    AUTO_FOCUS = "#strip, ModalScreen *"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "panel('catalogue')", "Models", show=False, tooltip="the model catalogue"),
         Binding("2", "panel('dataset')", "Images", show=False, tooltip="the images of the dataset"),
@@ -178,10 +182,9 @@ class VisexploreApp(App[int]):
         yield Static("", id="too-small", markup=False)
 
     def on_mount(self) -> None:
-        """Put the focus on the query, then let the engine begin once the first frame is painted."""
+        """Let the engine begin once the first frame is painted."""
         self.animation_level = "none"
         self._panel(CataloguePanel).show_model(self.model)
-        self.query_one("#query", Panel).focus_content()
         self._show_top()
         self._status_line.show_text("Starting the engine ...")
         self.call_after_refresh(self._begin)
@@ -189,9 +192,13 @@ class VisexploreApp(App[int]):
     def _begin(self) -> None:
         from visexplore.tui import graphics
 
+        if not gc.isenabled():  # turned off by the command line, for the time to the first frame
+            gc.enable()
+            gc.freeze()
         # Only now: where cores are few, a starting engine holds up the first frame.
         self._start_engine()
-        graphics.install(self.terminal)  # imports what pictures need, now that the first frame is out
+        # Imports what pictures need, which takes too long to do it between two keys.
+        threading.Thread(target=graphics.install, args=(self.terminal,), daemon=True).start()
 
     def receive(self, event: Event) -> None:
         """Take an event of the engine, from whichever thread."""
@@ -686,7 +693,7 @@ class VisexploreApp(App[int]):
             line.show_text(f"{ended[-1].title} with {self.model}: {ended[-1].sentence()}")
         elif self.gallery is not None:
             line.show_text(
-                f"{count(len(self.gallery), 'image')}, {count(len(self.gallery.labels), 'label')}. "
+                f"{count(len(self.gallery), 'image')}, {count(len(self.gallery.labels), 'label') if self.gallery.labels else 'no labels'}. "
                 f"Pictures: {self.terminal.graphics.value}"
             )
 

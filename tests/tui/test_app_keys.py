@@ -10,6 +10,7 @@ import pytest
 from textual import events
 from textual.binding import Binding
 from textual.command import CommandPalette
+from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, OptionList
 
 from tests.tui.scripted_engine import (
@@ -24,7 +25,9 @@ from tests.tui.scripted_engine import (
     Session,
     catalogue,
     explore,
+    make_app,
     photos,
+    settle,
 )
 from visexplore.core.catalogue import runs_here
 from visexplore.core.engine import AskPicture, Cancel, Embed, OpenDataset, Search
@@ -59,10 +62,18 @@ async def choose_found(session: Session) -> None:
 
 
 class TestPanels:
-    async def test_the_query_is_the_first_panel(self) -> None:
-        async with explore(two_models()) as session:
-            assert session.panel == "query"
-            assert session.focus == "strip"
+    @pytest.mark.parametrize("size", [NARROW, WIDE])
+    def test_the_query_is_the_first_panel(self, size: tuple[int, int]) -> None:
+        app, focus = make_app(two_models()), []
+
+        async def look(pilot: Pilot[int]) -> None:
+            await settle(pilot)
+            focus.append(app.focused.id if app.focused else None)
+            app.exit()
+
+        # As users run it: `run_test` begins with another order of events.
+        app.run(headless=True, auto_pilot=look, size=size)
+        assert focus == ["strip"]
 
     @pytest.mark.parametrize("size", [NARROW, WIDE])
     async def test_numbers_go_to_a_panel(self, size: tuple[int, int]) -> None:

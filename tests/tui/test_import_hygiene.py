@@ -36,14 +36,24 @@ def test_the_app_imports_it_after_the_first_paint(of_the_app: set[str], module: 
     assert module not in of_the_app
 
 
+IMPORT_ALL = """
+import pkgutil, visexplore.tui
+for module in pkgutil.walk_packages(visexplore.tui.__path__, "visexplore.tui."):
+    if {condition}:
+        __import__(module.name)
+"""
+
+
 def test_nothing_of_the_screens_imports_what_only_the_engine_needs() -> None:
-    modules = loaded(
-        "import pkgutil, visexplore.tui\n"
-        "for module in pkgutil.walk_packages(visexplore.tui.__path__, 'visexplore.tui.'):\n"
-        "    __import__(module.name)"
-    )
+    modules = loaded(IMPORT_ALL.format(condition="not any(word in module.name for word in ('commands', 'doctor'))"))
     assert {"visexplore.tui.app", "visexplore.tui.widgets.picture", "visexplore.tui.screens.zoom"} <= modules
     assert not set(NEVER) & modules
+
+
+def test_no_command_imports_torch_before_it_embeds() -> None:
+    modules = loaded(IMPORT_ALL.format(condition="True"))
+    assert "visexplore.tui.commands.embed" in modules
+    assert not {"torch", "torchvision", "timm", "transformers", "open_clip"} & modules
 
 
 def test_drawing_a_picture_needs_nothing_of_the_engine() -> None:
