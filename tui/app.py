@@ -692,9 +692,9 @@ class VisexploreApp(App[int]):
         elif ended:
             line.show_text(f"{ended[-1].title} with {self.model}: {ended[-1].sentence()}")
         elif self.gallery is not None:
+            images, labels = count(len(self.gallery), "image"), count(len(self.gallery.labels), "label")
             line.show_text(
-                f"{count(len(self.gallery), 'image')}, {count(len(self.gallery.labels), 'label') if self.gallery.labels else 'no labels'}. "
-                f"Pictures: {self.terminal.graphics.value}"
+                f"{images}, {labels if self.gallery.labels else 'no labels'}. Pictures: {self.terminal.graphics.value}"
             )
 
     # ---- windows

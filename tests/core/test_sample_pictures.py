@@ -57,9 +57,7 @@ def test_every_picture_opens_in_colour_at_its_size() -> None:
             assert (picture.mode, picture.size, picture.format) == ("RGB", (256, 256), "JPEG"), path
 
 
-@pytest.mark.parametrize(
-    ("name", "number"), [("mug/red-stripes", 1), ("umbrella/rainbow", 3), ("bottle/red-wine", 4)]
-)
+@pytest.mark.parametrize(("name", "number"), [("mug/red-stripes", 1), ("umbrella/rainbow", 3), ("bottle/red-wine", 4)])
 def test_drawing_again_gives_the_bundled_picture(name: str, number: int) -> None:
     drawn = np.asarray(draw_sample.draw(name, number), np.float32)
     with Image.open(ROOT / name / f"{number}.jpg") as picture:

@@ -69,7 +69,8 @@ LITE0, LITE1, LITE2 = "efficientnet-lite0", "efficientnet-lite1", "efficientnet-
 """Models whose weights are installed with visexplore, so that they run here."""
 CLIP, UNRELEASED = "clip-vit-b32", "secret"
 """A model that would have to be downloaded, and a family without any weights."""
-WIDE, MIDDLE, NARROW = (200, 50), (120, 40), (80, 24)
+WIDE, MIDDLE, NARROW = (140, 36), (120, 40), (80, 24)
+"""Sizes of the terminal: the first shows three panels, the others one at a time."""
 SPEC = "/photos"
 
 
@@ -517,7 +518,7 @@ class Session:
     @staticmethod
     def marked(grid: PictureGrid) -> list[int]:
         """Return the cells that are marked as the cursor's."""
-        return [number for number, cell in enumerate(grid.cells) if cell.has_class("cursor")]
+        return [number for number, cell in enumerate(grid.cells) if cell.caption.has_class("cursor")]
 
     @property
     def notes(self) -> list[str]:
@@ -527,7 +528,7 @@ class Session:
 
 @asynccontextmanager
 async def explore(
-    engine: ScriptedEngine, size: tuple[int, int] = MIDDLE, *, settled: bool = True, **options: Any
+    engine: ScriptedEngine, size: tuple[int, int] = NARROW, *, settled: bool = True, **options: Any
 ) -> AsyncIterator[Session]:
     """Open the app on the engine's first dataset in a terminal of a size, and close it at the end."""
     app = make_app(engine, **options)

@@ -97,7 +97,7 @@ class TestSmallAndUnlabelled:
             assert "1 image searched" in session.head
             await session.press("n", "p", "r", "right", "enter", "z", "right", "escape")
             assert session.query == "000.jpg"
-            assert session.status == "1 image, 0 labels. Pictures: text"
+            assert session.status == "1 image, no labels. Pictures: text"
 
     async def test_fewer_neighbours_than_before_leave_nothing_behind(self) -> None:
         engine = embedded()
@@ -130,7 +130,7 @@ class TestPicturesThatCannotBeShown:
             asked = {request.image_id for request in engine.asked(AskThumbnail)}
             shown = session.captions(session.thumbnails)
             assert {int(image_id[-7:-4]) for image_id in asked} >= {int(caption[:3]) for caption in shown}
-            assert len(asked) < 4 * page
+            assert len(asked) < 8 * page
 
     async def test_a_late_picture_of_a_page_left_is_not_put_on_another(self) -> None:
         engine = embedded(100)
@@ -237,12 +237,17 @@ class TestAnEngineThatDies:
             assert len(session.engine.asked(OpenDataset)) == 2
 
     async def test_nothing_on_the_screen_is_lost(self) -> None:
-        async with explore(embedded(100), WIDE) as session:
+        async with explore(embedded(100)) as session:
             await session.press("n", "right_square_bracket", "2", "2", "home", "down", "enter", "right", "right")
-            before = session.text_of("#dataset"), session.head, session.thumbnails.cursor
+
+            def shown() -> tuple[object, ...]:
+                grid = session.thumbnails
+                return session.content_of("#page"), session.captions(grid), grid.cursor, session.head, session.focus
+
+            before = shown()
             session.engine.die()
             await session.settle()
-            assert (session.text_of("#dataset"), session.head, session.thumbnails.cursor) == before
+            assert shown() == before
             assert session.query == "bag/001.jpg"
 
     async def test_the_job_goes_on(self) -> None:

@@ -883,8 +883,8 @@ class TestMouse:
 
     async def test_a_double_click_on_a_thumbnail_makes_it_the_query(self) -> None:
         async with explore(two_models(), WIDE) as session:
-            await session.click(session.thumbnails.cells[5], times=2)
-            assert session.query == "chair/005.jpg"
+            await session.click(session.thumbnails.cells[3], times=2)
+            assert session.query == "bag/003.jpg"
             assert session.panel == "query"
 
     async def test_a_click_on_an_empty_cell_does_nothing(self) -> None:

@@ -18,7 +18,6 @@ from tests.tui.scripted_engine import (
     LITE1,
     MIDDLE,
     NARROW,
-    WIDE,
     ScriptedEngine,
     make_app,
     photos,
@@ -29,7 +28,7 @@ from visexplore.core.errors import CannotLoadModel
 from visexplore.tui.app import VisexploreApp
 from visexplore.tui.terminal import Graphics
 
-SIZES = {"80x24": NARROW, "120x40": MIDDLE, "200x50": WIDE}
+SIZES = {"80x24": NARROW, "120x40": MIDDLE, "200x50": (200, 50)}
 Steps = Callable[[Pilot[Any]], Awaitable[None]]
 Look = Callable[..., bool]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 from PIL import Image
 from rich.text import Text
 from textual import on
+from textual._compositor import Compositor
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -67,7 +70,7 @@ class One(App[None]):
 
 
 class TestLabelList:
-    COUNTS = [(f"label-{number:02}", 1000 + number) for number in range(50)]
+    COUNTS: ClassVar = [(f"label-{number:02}", 1000 + number) for number in range(50)]
 
     async def test_all_images_come_first(self) -> None:
         app = One(LabelList())
@@ -204,14 +207,17 @@ class TestPictureGrid:
             await settle(pilot)
             self.fill(grid, grid.capacity)
             await settle(pilot)
-            painted: list[Widget] = []
-            for cell in grid.cells:
-                monkeypatch.setattr(
-                    cell.picture, "render_lines", lambda crop, picture=cell.picture: painted.append(picture)
-                )
+            painted: list[Region] = []
+            paint = Compositor.render_partial_update
+
+            def note_and_paint(compositor: Compositor) -> object:
+                painted.extend(compositor._dirty_regions)
+                return paint(compositor)
+
+            monkeypatch.setattr(Compositor, "render_partial_update", note_and_paint)
             await press(pilot, "right")
             assert grid.cursor == 1
-            assert painted == []
+            assert set(painted) == {cell.caption.region for cell in grid.cells[:2]}
 
     async def test_it_says_when_the_cursor_wants_to_leave_the_page(self) -> None:
         grid = PictureGrid(terminal(), caption_lines=1)

@@ -36,8 +36,8 @@ class Jobs(ModalScreen[None]):
         with Vertical(id="jobs") as box:
             box.border_title = Content("Jobs")
             table = RowList()
-            table.add_column("Dataset", width=20)
-            table.add_column("Model", width=24)
+            table.add_column("Dataset", width=14)
+            table.add_column("Model", width=20)
             table.add_column("State", width=48, key="state")
             yield table
             yield Static("x cancels a job: what it has embedded stays. Esc closes.", markup=False, classes="hint")
@@ -55,7 +55,7 @@ class Jobs(ModalScreen[None]):
             if str(job.ticket) in known:
                 table.update_cell(str(job.ticket), "state", state)
             else:
-                table.add_row(Text(cut(job.title, 20)), Text(cut(job.model, 24)), state, key=str(job.ticket))
+                table.add_row(Text(cut(job.title, 14)), Text(cut(job.model, 20)), state, key=str(job.ticket))
 
     def action_cancel(self) -> None:
         """Give up the job under the cursor."""

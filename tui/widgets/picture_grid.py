@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 _PAINTED_PER_REFRESH = {Graphics.KITTY: 6, Graphics.SIXEL: 2, Graphics.HALFBLOCK: 12, Graphics.TEXT: 24}
 
 
+_LARGE_ENOUGH = 20  # cells: rather more thumbnails than wider ones
+
+
 class PictureCell(Vertical):
     """A picture and the lines below it."""
 
     DEFAULT_CSS = """
     PictureCell { width: auto; height: auto; }
     PictureCell > Static { height: 1; width: 100%; text-align: center; text-wrap: nowrap; text-overflow: ellipsis; }
-    PictureCell.cursor > Static { background: $primary 40%; }
+    PictureCell > Static.cursor { background: $primary 40%; }
     """
 
     def __init__(self, terminal: Terminal, width: int, height: int, caption_lines: int) -> None:
@@ -153,7 +156,7 @@ class PictureGrid(Widget, can_focus=True):
             picture_width = (width + 1) // columns - 1
             rows = max(1, int(height / (picture_width / aspect * 0.85 + self._caption_lines)))
             picture_height = max(1, height // rows - self._caption_lines)
-            side = min(picture_width, picture_height * aspect)
+            side = min(picture_width, picture_height * aspect, _LARGE_ENOUGH)
             best = max(best, (columns * rows * side * side, (columns, rows, picture_width, picture_height)))
         return best[1]
 
@@ -196,6 +199,7 @@ class PictureGrid(Widget, can_focus=True):
         for index in range(self._filled, self.capacity):
             self.fill(index, None, Content(""))
         self.cursor = max(0, min(self.cursor, self._filled - 1))
+        self._mark_cursor(seen=self.has_focus)
 
     def fill(self, index: int, content: Image | str | None, caption: Content) -> None:
         """Show a picture in a cell. Few are painted per refresh, so that keys are answered in between."""
@@ -220,22 +224,21 @@ class PictureGrid(Widget, can_focus=True):
         """Mark the caption of the cell under the cursor."""
         cells = self.cells
         if old < len(cells):
-            cells[old].remove_class("cursor")
-        if new < len(cells) and self.has_focus:
-            cells[new].add_class("cursor")
+            cells[old].caption.remove_class("cursor")
+        self._mark_cursor(seen=self.has_focus)
+
+    def _mark_cursor(self, *, seen: bool) -> None:
+        cells = self.cells
+        if self.cursor < len(cells):
+            cells[self.cursor].caption.set_class(seen and self.cursor < self._filled, "cursor")
 
     def on_focus(self) -> None:
         """Show the cursor."""
-        # Not by `watch_cursor`: `has_focus` is set after this.
-        cells = self.cells
-        if self.cursor < len(cells):
-            cells[self.cursor].add_class("cursor")
+        self._mark_cursor(seen=True)  # `has_focus` is set after this
 
     def on_blur(self) -> None:
         """Hide the cursor."""
-        cells = self.cells
-        if self.cursor < len(cells):
-            cells[self.cursor].remove_class("cursor")
+        self._mark_cursor(seen=False)
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor, onto another page where this one ends."""

@@ -10,6 +10,7 @@ from visexplore.tui.jobs import Job, progress_sentence
 from visexplore.tui.theme import MUTED
 
 _BAR = 20
+_SHORT_BAR = 6
 _ROOMY_FROM = 120  # columns
 
 
@@ -29,21 +30,18 @@ class StatusLine(Static):
     def show_job(self, job: Job, others: int) -> None:
         """Show how far a job is, and how many wait behind it."""
         progress = job.progress
-        roomy = self.app.size.width >= _ROOMY_FROM
-        bar_width = _BAR if roomy else 6
-        head = (
-            Content.assemble((cut(job.model, 18), "bold"), "  ")
-            if not roomy
-            else Content.assemble(
-                ("embedding ", MUTED), cut(job.title, 24), (" with ", MUTED), (cut(job.model, 30), "bold"), "  "
-            )
+        head = Content.assemble(
+            ("embedding ", MUTED), cut(job.title, 24), (" with ", MUTED), (cut(job.model, 30), "bold"), "  "
         )
         waiting = Content.styled(f"  (+{others} waiting: J)" if others else "", MUTED)
         if job.state == "stopping" or progress is None or progress.stage != "embedding" or not progress.total:
             self._update(Content.assemble(head, (job.sentence(), "$text-warning"), waiting))
             return
-        full = bar_width * progress.done // progress.total
-        bar = Content.assemble(("█" * full, "$success"), ("░" * (bar_width - full), MUTED), "  ")
+        width = _BAR
+        if self.app.size.width < _ROOMY_FROM:  # the time left tells more than the names
+            head, width = Content.assemble((cut(job.model, 18), "bold"), "  "), _SHORT_BAR
+        full = width * progress.done // progress.total
+        bar = Content.assemble(("█" * full, "$success"), ("░" * (width - full), MUTED), "  ")
         self._update(Content.assemble(head, bar, progress_sentence(progress), waiting))
 
     def _update(self, content: Content) -> None:
