@@ -470,7 +470,7 @@ class Catalogue:
             if not _within(organisation, entry.organisation) or year not in (None, entry.year):
                 continue
             titles = (paper.title for paper in entry.papers)
-            parts = (entry.id, entry.name, entry.organisation, entry.kind, entry.remark, *titles)
+            parts = (entry.id, entry.name, entry.organisation, entry.kind, entry.first_public, entry.remark, *titles)
             about = "\n".join(parts).lower()
             kept = tuple(
                 c

@@ -22,6 +22,8 @@ def nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
         for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
             patch.delenv(name, raising=False)
+        for name in ("COLUMNS", "LINES"):  # parallel test processes have them: a terminal's own size is to count
+            patch.delenv(name, raising=False)
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("OMP_NUM_THREADS", "1")  # several test processes share the cores
         patch.setenv("VISEXPLORE_HOME", str(tmp_path_factory.mktemp("home")))

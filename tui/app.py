@@ -78,6 +78,11 @@ _ZOOM_PIXELS = 1400
 _MOST_RESTARTS = 3
 
 
+class _Main(Screen[object]):
+    # The focus shows in borders and cursors, which paint themselves: Textual would paint all pictures again.
+    focused = Reactive(None, repaint=False)
+
+
 class EngineLink(Protocol):
     """The engine as far as the app uses it."""
 
@@ -155,6 +160,7 @@ class VisexploreApp(App[int]):
         self._asked_states = 0.0
         self._deaths: list[float] = []
         self._shows_stop = False  # in the footer
+        self._active = "query"  # id of the panel that has the focus
         self._engine_is_down = False
         self._is_new = True  # the dataset: nothing is known yet of what is embedded
         for theme in (DARK, LIGHT):
@@ -168,15 +174,19 @@ class VisexploreApp(App[int]):
 
     def get_default_screen(self) -> Screen[object]:
         """Begin with the layout that fits, which is cheaper than changing to it."""
-        return Screen(id="_default", classes="wide" if self.terminal.columns >= WIDE_FROM else "narrow")
+        return _Main(id="_default", classes="wide" if self.terminal.columns >= WIDE_FROM else "narrow")
 
     def compose(self) -> ComposeResult:
         """Lay the panels between a line of state above and below."""
         yield Static("", id="top", markup=False)
         with Horizontal(id="panels"):
-            yield CataloguePanel(self.catalogue)
-            yield DatasetPanel(self.terminal, self._pictures)
-            yield QueryPanel(self.terminal, self._pictures).add_class("active")
+            for panel in (
+                CataloguePanel(self.catalogue),
+                DatasetPanel(self.terminal, self._pictures),
+                QueryPanel(self.terminal, self._pictures),
+            ):
+                panel.display = self.terminal.columns >= WIDE_FROM or panel.id == self._active
+                yield panel
         yield StatusLine()
         yield KeysLine()
         yield Static("", id="too-small", markup=False)
@@ -210,11 +220,12 @@ class VisexploreApp(App[int]):
         small = width < SMALLEST[0] or height < SMALLEST[1]
         screen = self.screen_stack[0]
         if screen.has_class("too-small") and not small:
-            active = screen.query_one("Panel.active", Panel)
+            active = screen.query_one(f"#{self._active}", Panel)
             self.call_after_refresh(active.focus_content)  # what is hidden loses the focus
         screen.set_class(small, "too-small")
         screen.set_class(width >= WIDE_FROM, "wide")
         screen.set_class(width < WIDE_FROM, "narrow")
+        self._show_panels()
         if small:
             screen.query_one("#too-small", Static).update(
                 f"{width} x {height} is too small:\nvisexplore needs {SMALLEST[0]} x {SMALLEST[1]} cells.\n"
@@ -237,20 +248,29 @@ class VisexploreApp(App[int]):
                 self._set_active(node)
 
     def _set_active(self, panel: Panel) -> None:
-        for other in self.screen_stack[0].query(Panel):
-            other.set_class(other is panel, "active")
+        self._active = panel.id or ""
+        self._show_panels()
         self._show_top()
+
+    def _show_panels(self) -> None:
+        """Show all panels where there is room, else the active one.
+
+        Which one is active is no class of the panel: Textual would lay all that is in it out again, and paint it.
+        """
+        screen = self.screen_stack[0]
+        for panel in screen.query(Panel):
+            panel.display = screen.has_class("wide") or panel.id == self._active
 
     def action_panel(self, name: str) -> None:
         """Go to a panel."""
         panel = self.screen_stack[0].query_one(f"#{name}", Panel)
-        if panel.has_class("active") and panel.has_focus_within:
+        if panel.id == self._active and panel.has_focus_within:
             panel.focus_next_part()
             return
         self._show_panel(panel)
 
     def _show_panel(self, panel: Panel) -> None:
-        if not panel.has_class("active"):
+        if panel.id != self._active:
             screen = self.screen_stack[0]
             if screen.has_class("narrow"):
                 # What has the focus is hidden now: Textual would give it to a neighbour, which we would follow.
@@ -261,7 +281,7 @@ class VisexploreApp(App[int]):
     def action_next_panel(self, step: int) -> None:
         """Go to the next or the previous panel."""
         panels = list(self.screen_stack[0].query(Panel))
-        at = next((n for n, panel in enumerate(panels) if panel.has_class("active")), 0)
+        at = next((n for n, panel in enumerate(panels) if panel.id == self._active), 0)
         self._show_panel(panels[(at + step) % len(panels)])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -280,7 +300,7 @@ class VisexploreApp(App[int]):
     def _show_top(self) -> None:
         parts: list[Content] = []
         for number, panel in enumerate(self.screen_stack[0].query(Panel), start=1):
-            style = "bold $background on $primary" if panel.has_class("active") else MUTED
+            style = "bold $background on $primary" if panel.id == self._active else MUTED
             name = {"catalogue": "Models", "dataset": "Images", "query": "Query"}[panel.id or ""]
             parts.append(Content.styled(f" {number} {name} ", style))
         title = cut(self.gallery.title if self.gallery else Path(self.spec).name, 30)
@@ -725,9 +745,7 @@ class VisexploreApp(App[int]):
 
     def action_filter(self) -> None:
         """Filter the models, or the images where their panel is active."""
-        panel = (
-            self._panel(DatasetPanel) if self._panel(DatasetPanel).has_class("active") else self._panel(CataloguePanel)
-        )
+        panel = self._panel(DatasetPanel) if self._active == "dataset" else self._panel(CataloguePanel)
         self._show_panel(panel)
         self.call_after_refresh(panel.begin_filter)
 

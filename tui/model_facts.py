@@ -25,7 +25,9 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[Content]:
     yield _fact("id", f"{checkpoint.loader}:{checkpoint.id}")
     if checkpoint.seed_name:
         yield _fact("in the seed document", checkpoint.seed_name)
-    size = f"{checkpoint.input_size} px, {checkpoint.resize}" if checkpoint.input_size else checkpoint.resize
+    size = ", ".join(
+        part for part in (f"{checkpoint.input_size} px" * bool(checkpoint.input_size), checkpoint.resize) if part
+    )
     weights = f"{checkpoint.weights_mb:,.0f} MB, " if checkpoint.weights_mb else ""
     parameters = f"{checkpoint.parameters_m:,.1f} M" if checkpoint.parameters_m else ""
     if parameters and checkpoint.image_tower_parameters_m:

@@ -477,7 +477,7 @@ class Session:
     @property
     def panel(self) -> str:
         """The active panel."""
-        return next(panel.id or "" for panel in self.app.screen_stack[0].query(Panel) if panel.has_class("active"))
+        return self.app._active
 
     @property
     def visible_panels(self) -> list[str]:

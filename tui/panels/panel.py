@@ -1,4 +1,7 @@
-"""What the three panels share: a titled frame that is bright while the focus is in it."""
+"""What the three panels share: a titled frame, and parts that take the focus in turn.
+
+The frame looks the same with and without the focus: a change of it would paint all pictures inside again.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ class Panel(Vertical):
         padding: 0 1;
         height: 1fr;
     }
-    Panel.active { border: round $primary; border-title-color: $primary; border-title-style: bold; }
     """
 
     PARTS: ClassVar[tuple[str, ...]] = ()
@@ -25,11 +27,11 @@ class Panel(Vertical):
 
     def focus_content(self) -> None:
         """Put the focus on the widget of the panel that is used most."""
-        self.query_one(self.PARTS[0]).focus()
+        self.screen.set_focus(self.query_one(self.PARTS[0]))  # a widget's own `focus` would paint it again
 
     def focus_next_part(self) -> None:
         """Put the focus on the next of the panel's parts."""
         parts = [part for selector in self.PARTS if (part := self.query_one(selector)).display]
         at = next((n for n, part in enumerate(parts) if part.has_focus), -1)
         if parts:
-            parts[(at + 1) % len(parts)].focus()
+            self.screen.set_focus(parts[(at + 1) % len(parts)])

@@ -232,13 +232,21 @@ class PictureGrid(Widget, can_focus=True):
         if self.cursor < len(cells):
             cells[self.cursor].caption.set_class(seen and self.cursor < self._filled, "cursor")
 
-    def on_focus(self) -> None:
-        """Show the cursor."""
-        self._mark_cursor(seen=True)  # `has_focus` is set after this
+    def on_focus(self, event: events.Focus) -> None:
+        """Show the cursor, and nothing else: Textual's own handler paints the whole grid with all its pictures."""
+        event.prevent_default()
+        self.has_focus = True
+        self._mark_cursor(seen=True)
+        if self.parent is not None:
+            self.parent.post_message(events.DescendantFocus(self))
 
-    def on_blur(self) -> None:
-        """Hide the cursor."""
+    def on_blur(self, event: events.Blur) -> None:
+        """Hide the cursor, and nothing else."""
+        event.prevent_default()
+        self.has_focus = False
         self._mark_cursor(seen=False)
+        if self.parent is not None:
+            self.parent.post_message(events.DescendantBlur(self))
 
     def action_move(self, right: int, down: int) -> None:
         """Move the cursor, onto another page where this one ends."""
