@@ -15,7 +15,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -282,7 +282,7 @@ class Store:
             "title": self._dataset.title,
             "fingerprint": self._dataset.fingerprint,
             "model": self._model,
-            "recipe": json.loads(self.recipe.to_json()),
+            "recipe": asdict(self.recipe),
             "dim": dim,
             "preprocessing": preprocessing,
         }

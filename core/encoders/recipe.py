@@ -30,12 +30,3 @@ class Recipe:
         """Ten hex digits that change with any attribute."""
         canonical = json.dumps(asdict(self), sort_keys=True)
         return hashlib.blake2b(canonical.encode(), digest_size=5).hexdigest()
-
-    def to_json(self) -> str:
-        """Return the recipe as a JSON object."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """Read what `to_json` wrote."""
-        return cls(**json.loads(text))
