@@ -660,7 +660,10 @@ class VisexploreApp(App[int]):
 
     def _auto_embed(self, most: int) -> None:
         """Embed a small dataset without being asked, if the model needs no download and nobody stopped it before."""
-        if self.gallery is None or len(self.gallery) > most or self.model in self.states:
+        state = self.states.get(self.model)
+        # A store of which no image is as it was (the files were written anew) is as good as none: what has the same
+        # bytes is taken from it without the model.
+        if self.gallery is None or len(self.gallery) > most or (state and state.embedded + state.failed):
             return
         tried = any(job.model == self.model and job.spec == self.spec for job in self.jobs.values())
         if not tried and runs_here(self.catalogue.resolve(self._model_name)):

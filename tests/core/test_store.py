@@ -399,7 +399,8 @@ def test_a_lock_may_be_given_back_by_another_thread(fill: Fill, tmp_path: Path) 
     thread = threading.Thread(target=lock.release)
     thread.start()
     thread.join()
-    store.lock().release()
+    assert not lock.is_locked
+    store.lock().release()  # and free for the next one
 
 
 HOLD_THE_LOCK = """

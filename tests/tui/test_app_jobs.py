@@ -28,6 +28,12 @@ class TestStartingByItself:
         async with explore(ScriptedEngine(photos(12), embedded=[LITE0])) as session:
             assert session.engine.asked(Embed) == []
 
+    async def test_one_whose_files_were_all_written_anew_is_embedded_again(self) -> None:
+        engine = ScriptedEngine(photos(12), embedded=[LITE0])
+        engine.embedded = dict.fromkeys(engine.embedded, 0)
+        async with explore(engine) as session:
+            assert [job.models for job in session.engine.asked(Embed)] == [(LITE0,)]
+
     async def test_a_model_that_has_to_be_downloaded_waits_to_be_asked_for(self) -> None:
         async with explore(ScriptedEngine(photos(12)), model=CLIP) as session:
             assert session.engine.asked(Embed) == []
