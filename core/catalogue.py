@@ -42,8 +42,17 @@ LIBRARIES: Final[dict[Loader, str]] = {
 }
 """The module that each loader needs."""
 
-LOADERS_READY: Final = frozenset({"timm"})
-"""The loaders that this release can use."""
+Pooling = Literal["cls", "mean", "cls+mean", "gem", "projected", "unprojected"]
+
+POOLINGS: Final[dict[Pooling, str]] = {
+    "cls": "the class token",
+    "mean": "the mean of the patch tokens, or of the feature map over height and width",
+    "cls+mean": "both of these, each scaled to length 1, one after the other",
+    "gem": "the generalised mean of the patch tokens (GeM, p = 3)",
+    "projected": "the image tower's output in the space that it shares with texts",
+    "unprojected": "the image tower's output before that projection",
+}
+"""What can be kept instead of the family's standard vector: `NAME@POOLING`."""
 
 
 def slugify(text: str) -> str:
@@ -150,6 +159,7 @@ class Checkpoint:
         dim: numbers per image embedding; None: known once it is loaded.
         text_dim: numbers per text embedding; None without a text tower.
         pooling: which vector is kept, for people to read.
+        pooling_choice: the pooling that was asked for instead with `NAME@POOLING`; empty for the standard one.
         input_size: width and height of the input in pixels.
         resize: how an image gets that size, for people to read.
         crop_pct: the part of the resized image that the centre crop keeps, 0 to 1.
@@ -185,6 +195,7 @@ class Checkpoint:
     dim: int | None = field(default=None, metadata=_POSITIVE)
     text_dim: int | None = field(default=None, metadata=_POSITIVE)
     pooling: str = ""
+    pooling_choice: Pooling | Literal[""] = ""
     input_size: int | None = field(default=None, metadata=_POSITIVE)
     resize: str = ""
     crop_pct: float | None = field(default=None, metadata={"gt": 0, "le": 1})
@@ -212,9 +223,14 @@ class Checkpoint:
         return self.slug
 
     @property
-    def key(self) -> str:
+    def weights(self) -> str:
         """Its id with the loader before it, unique without any context: `timm:davit_tiny.msft_in1k`."""
         return f"{self.loader}:{self.id}"
+
+    @property
+    def key(self) -> str:
+        """The name by which `Catalogue.resolve` finds this very entry: its weights and the chosen pooling, if any."""
+        return f"{self.weights}@{self.pooling_choice}" if self.pooling_choice else self.weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,29 +341,46 @@ def weights_status(checkpoint: Checkpoint, hub_cache: Path | None = None) -> Wei
     if checkpoint.folder:
         folders = [Path(checkpoint.folder).expanduser()]
     elif checkpoint.hub_id:
-        repository = (hub_cache or default_hub_cache()) / f"models--{checkpoint.hub_id.replace('/', '--')}"
-        folders = [snapshot / checkpoint.subfolder for snapshot in repository.glob("snapshots/*")]
+        folders = [snapshot / checkpoint.subfolder for snapshot in hub_snapshots(checkpoint, hub_cache)]
     else:
         folders = []
-    # An interrupted download leaves a dangling link, which is_file() refuses.
-    files = (file for folder in folders for file in folder.glob("*") if file.is_file())
-    if any(file.suffix in {".safetensors", ".bin"} for file in files):
-        return WeightsStatus.ON_DISK
-    return WeightsStatus.TO_DOWNLOAD
+    return WeightsStatus.ON_DISK if any(map(_holds_weights, folders)) else WeightsStatus.TO_DOWNLOAD
 
 
-def runs_here(checkpoint: Checkpoint, ready: frozenset[str] = LOADERS_READY, hub_cache: Path | None = None) -> bool:
+def hub_snapshots(checkpoint: Checkpoint, hub_cache: Path | None = None) -> list[Path]:
+    """Return the folders of its repository's snapshots in the hub's cache, the one that `main` means first."""
+    repository = (hub_cache or default_hub_cache()) / f"models--{checkpoint.hub_id.replace('/', '--')}"
+    try:
+        main = (repository / "refs" / "main").read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        main = ""
+    return sorted(repository.glob("snapshots/*"), key=lambda snapshot: (snapshot.name != main, snapshot.name))
+
+
+def _holds_weights(place: Path) -> bool:
+    """Whether weights are at `place`: all parts of them, if they come in parts."""
+    if place.is_file():
+        return True
+    try:
+        names = {file.name for file in place.iterdir() if file.is_file()}  # links of unfinished downloads dangle
+        for index in (place / name for name in names if name.endswith(".index.json")):
+            import json
+
+            return names >= set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return any(name.endswith((".safetensors", ".bin")) for name in names)
+
+
+def runs_here(checkpoint: Checkpoint, hub_cache: Path | None = None) -> bool:
     """Return whether `checkpoint` can embed on this machine at once, without a download.
 
     Args:
         checkpoint: the checkpoint in question.
-        ready: the loaders that this release can use.
         hub_cache: Hugging Face cache to look in; the user's own if None.
     """
-    return (
-        checkpoint.loader in ready
-        and weights_status(checkpoint, hub_cache) in {WeightsStatus.BUNDLED, WeightsStatus.ON_DISK}
-        and _installed(LIBRARIES[checkpoint.loader])
+    return weights_status(checkpoint, hub_cache) in {WeightsStatus.BUNDLED, WeightsStatus.ON_DISK} and _installed(
+        LIBRARIES[checkpoint.loader]
     )
 
 
@@ -406,21 +439,30 @@ class Catalogue:
     def resolve(self, name: str) -> Checkpoint:
         """Return the checkpoint that `name` means, which need not be in the catalogue.
 
-        Outside it, `timm:NAME`, `hf:REPO`, `open_clip:ARCH/TAG` and a local folder's path are understood.
+        Outside it, `timm:NAME`, `hf:REPO`, `open_clip:ARCH/TAG`, `timm:ARCH:FILE` (a weights file and the
+        architecture it is for) and a local folder's path are understood. `@POOLING` after any of them chooses another
+        pooling than the family's standard.
 
         Raises:
-            UnknownModel: it is none of these.
+            UnknownModel: it is none of these, or there is no such pooling.
         """
         name = name.strip()
-        prefix, colon, rest = name.partition(":")
         if name.lower() in self._by_name:
             return self.find(name)
+        whole, at, choice = name.rpartition("@")
+        if at and choice in POOLINGS:
+            return _with_pooling(self.resolve(whole), choice)
+        prefix, colon, rest = name.partition(":")
+        if prefix.lower() in LIBRARIES and Path(rest).is_absolute():  # the key of a local folder
+            return self.resolve(rest)
         if prefix.lower() == "hf" and any(c.hub_id.lower() == rest.lower() for c in self.checkpoints if rest):
             return self.find(rest)
         if colon and prefix.lower() in _OUTSIDE_IDS:
             return _outside(prefix.lower(), rest)
         if folder := _folder_at(name):
             return _local_folder(folder)
+        if at and whole.lower() in self._by_name:
+            raise UnknownModel(f"There is no pooling {choice!r}", f"Poolings: {', '.join(POOLINGS)}.")
         if name.startswith(("/", "./", "../", "~")):
             raise UnknownModel(f"No folder is at {name!r}", "Check the path.")
         return self.find(name)
@@ -508,22 +550,46 @@ def _unknown(message: str, close: Sequence[str]) -> UnknownModel:
 # --- ids outside the catalogue ------------------------------------------------------------------------------
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_HUB_ID: Final = (f"{_PART}(/{_PART})?", "hf:facebook/dinov2-base")
 _OUTSIDE_IDS: Final[dict[str, tuple[Loader, str, str]]] = {
     "timm": ("timm", _PART, "timm:vit_base_patch16_224.augreg_in21k"),
-    "hf": ("transformers", f"{_PART}(/{_PART})?", "hf:facebook/dinov2-base"),
+    "hf": ("transformers", *_HUB_ID),
+    "transformers": ("transformers", *_HUB_ID),
     "open_clip": ("open_clip", f"{_PART}/{_PART}", "open_clip:ViT-B-16/laion2b_s34b_b88k"),
 }
 
 
+def _with_pooling(checkpoint: Checkpoint, choice: Pooling) -> Checkpoint:
+    return replace(
+        checkpoint,
+        pooling_choice=choice,
+        slug=f"{checkpoint.slug}@{choice}",
+        pooling=POOLINGS[choice],
+        dim=None,
+        # Whatever else is kept of an image is no longer in the space of the texts.
+        has_text_tower=checkpoint.has_text_tower and choice == "projected",
+    )
+
+
 def _outside(prefix: str, rest: str) -> Checkpoint:
     loader, pattern, example = _OUTSIDE_IDS[prefix]
+    architecture, colon, file = rest.partition(":")
+    if loader == "timm" and colon:
+        return _weights_file(architecture, file)
     if not re.fullmatch(pattern, rest):
         raise UnknownModel(f"{f'{prefix}:{rest}'!r} is no id", f"It has to look like {example}.")
-    if prefix == "hf" and rest.startswith("timm/"):
+    if loader == "transformers" and rest.startswith("timm/"):
         # The repositories of that organisation hold timm's format, which transformers cannot read by itself.
         return _outside("timm", rest.removeprefix("timm/"))
-    slug = slugify(f"{prefix}-{rest}")
+    slug = slugify(f"{'hf' if loader == 'transformers' else loader}-{rest}")
     return Checkpoint(id=rest, loader=loader, slug=slug, has_text_tower=loader == "open_clip")
+
+
+def _weights_file(architecture: str, file: str) -> Checkpoint:
+    path = Path(file).expanduser().absolute()
+    if not path.is_file():
+        raise UnknownModel(f"There is no file {str(path)!r}", "Check the path of the weights.")
+    return Checkpoint(id=f"{architecture}:{path}", loader="timm", slug=slugify(path.stem), folder=str(path))
 
 
 def _folder_at(name: str) -> Path | None:
@@ -537,17 +603,37 @@ def _folder_at(name: str) -> Path | None:
 def _local_folder(folder: Path) -> Checkpoint:
     import json
 
-    hint = "It has to hold the config.json and the weights of a timm or a transformers model."
+    hint = "It has to hold the config and the weights of a transformers, timm, open_clip or diffusers model."
+    path = str(folder.resolve())
+
+    def found(loader: Loader) -> Checkpoint:
+        slug = slugify(Path(path).name)
+        return Checkpoint(id=path, loader=loader, slug=slug, folder=path, has_text_tower=loader == "open_clip")
+
+    for name, loader in _TOLD_BY_FILE.items():
+        if (folder / name).is_file():
+            return found(loader)
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UnknownModel(f"The folder {str(folder)!r} has no readable config.json", hint) from error
-    loaders: dict[str, Loader] = {"architecture": "timm", "model_type": "transformers"}
-    for key, loader in loaders.items():
-        if isinstance(config, dict) and key in config:
-            path = str(folder.resolve())
-            return Checkpoint(id=path, loader=loader, slug=slugify(Path(path).name), folder=path)
-    raise UnknownModel(f"The folder {str(folder)!r} is no timm and no transformers model", hint)
+    if isinstance(config, dict):
+        if config.get("model_type") == "internimage":
+            return found("internimage")
+        for key, loader in _TOLD_BY.items():
+            if key in config:
+                return found(loader)
+    raise UnknownModel(f"The config.json in {str(folder)!r} is of no library that is known here", hint)
+
+
+# Files that only one library writes.
+_TOLD_BY_FILE: Final[dict[str, Loader]] = {"open_clip_config.json": "open_clip", "model_index.json": "diffusers"}
+# The keys of a config.json that only one library writes.
+_TOLD_BY: Final[dict[str, Loader]] = {
+    "architecture": "timm",
+    "model_type": "transformers",
+    "_class_name": "diffusers",
+}
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------

@@ -78,13 +78,14 @@ class AskPicture:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The nearest images under one model, to an image of the dataset or to the outside file at `path`."""
+    """The nearest images under one model: to an image of the dataset, to the outside file at `path`, or to a text."""
 
     ticket: int
     spec: str
     model: str
     image_id: str = ""
     path: str = ""
+    text: str = ""
     k: int = 5
 
 
@@ -348,7 +349,7 @@ class _Server:
                 self._wake.notify()
         elif isinstance(request, Cancel):
             self._given_up.add(request.ticket)
-        elif isinstance(request, Search) and request.path:
+        elif isinstance(request, Search) and (request.path or request.text):
             # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
             self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
         else:
@@ -378,7 +379,9 @@ class _Server:
                 data = self._read(request.spec, request.image_id)
                 return PictureMade(request.ticket, explorer.picture(data, request.side))
             case Search():
-                if request.path:
+                if request.text:
+                    found = explorer.query(request.spec, [request.model], text=request.text, k=request.k)
+                elif request.path:
                     image = self._read("", request.path)
                     found = explorer.query(request.spec, [request.model], image=image, name=request.path, k=request.k)
                 else:

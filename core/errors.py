@@ -64,6 +64,10 @@ class CannotLoadModel(VisexploreError):
     """The checkpoint is known, but its weights or its code cannot be had here and now."""
 
 
+class OutOfDeviceMemory(CannotLoadModel):
+    """The device has no room for the model, or for a single picture beside it."""
+
+
 class UnreadableImage(VisexploreError):
     """The bytes are no image that can be decoded, or the file cannot be read."""
 

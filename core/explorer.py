@@ -12,21 +12,24 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from PIL.Image import Image
 
-from visexplore.core.catalogue import Catalogue, Checkpoint, load_catalogue
+from visexplore.core import hub
+from visexplore.core.catalogue import Catalogue, Checkpoint, WeightsStatus, load_catalogue, weights_status
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.embedding.lane import TICK, Lane
 from visexplore.core.embedding.pipeline import Pipeline
 from visexplore.core.embedding.store import Store, StoreInfo, list_stores, storage_error, store_path
-from visexplore.core.encoders import NOT_FETCHED, Encoder, Recipe, load_encoder, recipe_of
-from visexplore.core.errors import CannotLoadModel, NotEmbedded, StoreBusy, UserError
+from visexplore.core.encoders import STANDARD, Encoder, Recipe, check_text_tower, load_encoder, locate, recipe_of
+from visexplore.core.encoders.device import AUTO
+from visexplore.core.encoders.loaded import LoadedEncoders
+from visexplore.core.errors import CannotLoadModel, NotEmbedded, StorageError, StoreBusy, UnreadableImage, UserError
 from visexplore.core.images import ThumbnailCache, decode, thumbnail
 from visexplore.core.messages import (
     Bottleneck,
@@ -40,10 +43,9 @@ from visexplore.core.messages import (
     QueryResult,
     SkippedImage,
 )
+from visexplore.core.report.strip import strip_name, strip_of
 from visexplore.core.search.index import Index, open_index
 from visexplore.core.settings import Settings
-
-_ENCODERS_KEPT = 3
 
 
 @dataclass(slots=True)
@@ -62,7 +64,8 @@ class Explorer:
     Args:
         settings: where files are and whether the network may be used.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        precision: `float32`, `bf16` or `fp16`.
+        precision: `float32`, `bf16` or `fp16`; `auto` is float32 on a CPU, and on a GPU half precision where a probe
+            shows that it stays within cosine 0.999 of float32.
         batch_size: images of a batch; None leaves it to the encoder.
     """
 
@@ -71,7 +74,7 @@ class Explorer:
         settings: Settings,
         *,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str = AUTO,
         batch_size: int | None = None,
     ) -> None:
         self.settings = settings
@@ -79,12 +82,11 @@ class Explorer:
         self._precision = precision
         self._batch_size = batch_size
         self._datasets: dict[str, Dataset] = {}
-        self._encoders: OrderedDict[str, Encoder] = OrderedDict()
+        self._encoders = LoadedEncoders(self._load)
         self._searchables: dict[tuple[str, str], _Searchable] = {}
         self._stores: dict[Path, Store] = {}
         self._catalogue: Catalogue | None = None
         self._lock = threading.RLock()  # of the dictionaries above
-        self._encoder_lock = threading.RLock()
         self._thumbnails = ThumbnailCache(settings.thumbnails, settings.thumbnails_mb * 1_000_000)
 
     @property
@@ -115,29 +117,66 @@ class Explorer:
         Raises:
             UnknownModel, CannotLoadModel, UserError: there is no such model, loader or precision.
         """
-        return recipe_of(self.catalogue.resolve(model), self._precision)
+        return recipe_of(self.checkpoint(model), self._precision)
+
+    def checkpoint(self, model: str) -> Checkpoint:
+        """Return the catalogue entry that `model` means, or an entry made for an id outside the catalogue.
+
+        Raises:
+            UnknownModel, CannotLoadModel: there is no such model, or its weights are on no hub.
+        """
+        return locate(self.catalogue.resolve(model))
 
     def encoder(self, model: str) -> Encoder:
-        """Return the loaded encoder of `model`; the few used last stay loaded.
+        """Return the loaded encoder of `model`; those used last stay loaded as long as there is room.
 
         Raises:
             UnknownModel, CannotLoadModel, UserError: as `load_encoder`.
         """
-        return self._encoder_of(self.catalogue.resolve(model))
+        return self._encoders.get(self.checkpoint(model))
 
-    def _encoder_of(self, checkpoint: Checkpoint) -> Encoder:
-        with self._encoder_lock:
-            encoder = self._encoders.pop(checkpoint.key, None)
-            if encoder is None:
-                encoder = load_encoder(
-                    checkpoint, device=self._device, precision=self._precision, offline=self.settings.offline
-                )
-                if self._batch_size:
-                    encoder.batch_size = self._batch_size
-            self._encoders[checkpoint.key] = encoder
-            while len(self._encoders) > _ENCODERS_KEPT:
-                self._encoders.popitem(last=False)
-            return encoder
+    def _load(self, checkpoint: Checkpoint) -> Encoder:
+        encoder = load_encoder(
+            checkpoint, device=self._device, precision=self._precision, trusted_code=self.settings.trusted_code
+        )
+        if self._batch_size:
+            encoder.batch_size = self._batch_size
+        return encoder
+
+    def fetch(self, models: Sequence[str], *, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Download the weights that are not on this machine yet; yields progress, for each model once at the end.
+
+        Args:
+            models: catalogue names or ids outside it.
+            cancelled: asked several times a second; what has come by then is kept and not fetched again.
+
+        Raises:
+            UnknownModel: there is no such model.
+            CannotLoadModel: its weights cannot be had: the sentence says why.
+            StorageError: the hub's cache cannot be written, or its disk is full.
+        """
+        for checkpoint in self._distinct(models):
+            yield from self._fetch(checkpoint, cancelled)
+
+    def _fetch(self, checkpoint: Checkpoint, cancelled: Callable[[], bool]) -> Iterator[Progress]:
+        if weights_status(checkpoint) is WeightsStatus.BUNDLED or checkpoint.folder:
+            return
+        trusted = checkpoint.hub_id in self.settings.trusted_code
+        # Code that has become trusted since may still have to be fetched.
+        if hub.snapshot(checkpoint) and (not trusted or self.settings.offline):
+            return
+        recipe_of(checkpoint, self._precision)  # nothing is fetched for what could not be embedded with
+        for transfer in hub.fetch(
+            checkpoint, offline=self.settings.offline, cancelled=cancelled, trust_remote_code=trusted
+        ):
+            yield Progress(
+                checkpoint.slug,
+                "downloading",
+                eta_seconds=transfer.eta_seconds,
+                bytes_done=transfer.done,
+                bytes_total=transfer.total,
+                bytes_per_second=transfer.bytes_per_second,
+            )
 
     def embed(
         self,
@@ -164,12 +203,10 @@ class Explorer:
             UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError, StoreBusy: see there.
         """
         checkpoints = self._distinct(models)
-        recipes = [recipe_of(checkpoint, self._precision) for checkpoint in checkpoints]
         dataset = self.dataset(spec, rescan=True)
-        for number, checkpoint in enumerate(checkpoints):
-            if recipes[number].revision == NOT_FETCHED:
-                yield Progress(checkpoint.slug, "loading")
-                recipes[number] = self._encoder_of(checkpoint).recipe
+        for checkpoint in checkpoints:
+            yield from self._fetch(checkpoint, cancelled)
+        recipes = [recipe_of(checkpoint, self._precision) for checkpoint in checkpoints]
         records = dataset.records[:limit]
         started = time.monotonic()
         locks = []
@@ -179,7 +216,7 @@ class Explorer:
                 Lane(
                     checkpoint.slug,
                     self._store(dataset, checkpoint, recipe),
-                    lambda c=checkpoint: self._encoder_of(c),  # type: ignore[misc]
+                    lambda c=checkpoint: self._encoders.get(c),  # type: ignore[misc]
                     writer,
                 )
                 for checkpoint, recipe in zip(checkpoints, recipes, strict=True)
@@ -214,6 +251,8 @@ class Explorer:
                 images_per_second=lane.embedded / seconds if lane.embedded else 0.0,
                 bottleneck=bottleneck,
                 store=str(lane.store.path),
+                precision=lane.precision,
+                remarks=lane.remarks,
                 cancelled=cancelled(),
             )
 
@@ -225,9 +264,10 @@ class Explorer:
         image_id: str | None = None,
         image: bytes | None = None,
         name: str = "",
+        text: str = "",
         k: int = 5,
     ) -> QueryResult:
-        """Return the `k` nearest images of a dataset to one of its own or to an outside picture.
+        """Return the `k` nearest images of a dataset to one of its own, to an outside picture, or to a text.
 
         An image of the dataset is left out of its own neighbours and uses its stored embedding: no model is
         loaded for it.
@@ -237,12 +277,14 @@ class Explorer:
             models: catalogue names or ids outside it.
             image_id: of an image of the dataset; or
             image: bytes of a picture file, and
-            name: what to call that picture in the result.
+            name: what to call that picture in the result; or
+            text: what the images should show, in words.
             k: how many neighbours.
 
         Raises:
             UnknownImage, UnreadableImage: the query is not there or is no picture.
             NotEmbedded: nothing of the dataset is embedded under a model.
+            NoTextTower: a model cannot search by text.
             UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError: see there.
         """
         dataset = self.dataset(spec)
@@ -251,13 +293,18 @@ class Explorer:
             query = Query(record.image_id, record.path, record.label)
         elif image is not None:
             query = Query(path=name)
+        elif text.strip():
+            query = Query(text=text)
         else:
-            raise UserError("There is nothing to search with", "Give an image id or the bytes of a picture.")
-        results = [self._search(dataset, checkpoint, image_id, image, k) for checkpoint in self._distinct(models)]
+            raise UserError("There is nothing to search with", "Give an image id, the bytes of a picture, or a text.")
+        checkpoints = self._distinct(models)
+        for checkpoint in checkpoints if query.text else ():
+            check_text_tower(checkpoint)
+        results = [self._search(dataset, checkpoint, image_id, image, text, k) for checkpoint in checkpoints]
         return QueryResult(dataset.spec, query, tuple(results))
 
     def _search(
-        self, dataset: Dataset, checkpoint: Checkpoint, image_id: str | None, image: bytes | None, k: int
+        self, dataset: Dataset, checkpoint: Checkpoint, image_id: str | None, image: bytes | None, text: str, k: int
     ) -> ModelResult:
         searchable = self._searchable(dataset, checkpoint)
         index = searchable.index
@@ -270,11 +317,13 @@ class Explorer:
         started = time.perf_counter()
         vector = None if position is None else index.vector(position)
         if vector is None:
-            data = image if image is not None else dataset.read(dataset.record(image_id or ""))
-            encoder = self._encoder_of(checkpoint)
+            encoder = self._encoders.get(checkpoint)
             started = time.perf_counter()
-            picture = decode(data)
-            vector = encoder.embed_images(encoder.preprocess(picture)[None])[0]
+            if image is None and image_id is None:
+                vector = encoder.embed_texts([text])[0]
+            else:
+                picture = decode(image if image is not None else dataset.read(dataset.record(image_id or "")))
+                vector = encoder.embed_images(encoder.preprocess(picture)[None])[0]
         positions, scores = index.search(vector, k, leave_out=position)
         neighbours = []
         for rank, (hit, score) in enumerate(zip(positions, scores, strict=True), start=1):
@@ -288,6 +337,56 @@ class Explorer:
             gallery=len(index),
             neighbours=tuple(neighbours),
         )
+
+    def save_strips(
+        self, found: QueryResult, models: Sequence[str], folder: Path, *, image: bytes | None = None
+    ) -> list[Path]:
+        """Write one JPEG a model: the query and its nearest images side by side.
+
+        The files are `folder/<dataset>/<checkpoint id with _ for />_query.jpg`; one that is there is replaced.
+
+        Args:
+            found: a result of `query`,
+            models: and the models that it was asked of.
+            folder: where to; it is made where it is missing.
+            image: the bytes of an outside picture that was searched with.
+
+        Raises:
+            UnreadableImage: the query's picture cannot be read.
+            StorageError: a file cannot be written.
+        """
+        dataset = self.dataset(found.dataset)
+        asked = None
+        if not found.query.text:
+            asked = decode(dataset.read(dataset.record(found.query.image_id)) if image is None else image)
+        written = []
+        for checkpoint, result in zip(self._distinct(models), found.results, strict=True):
+            family = next((family for family in self.catalogue.families if family.id == checkpoint.family), None)
+            public = f"{family.name}, {family.first_public}" if family else checkpoint.id
+            strip = strip_of(
+                result,
+                found.query,
+                asked,
+                [self._picture_of(dataset, neighbour.image_id) for neighbour in result.neighbours],
+                title=checkpoint.slug,
+                facts=f"{public}   {result.dim:,} numbers   {result.gallery:,} images",
+            )
+            file = folder / dataset.slug / strip_name(checkpoint)
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                strip.save(file, quality=92)
+            except OSError as error:
+                raise StorageError(
+                    f"{file} cannot be written ({error.strerror or error})", "Name another folder or free some space."
+                ) from error
+            written.append(file)
+        return written
+
+    def _picture_of(self, dataset: Dataset, image_id: str) -> Image | None:
+        try:
+            return decode(dataset.read(dataset.record(image_id)))
+        except UnreadableImage:  # it was readable when it was embedded: the strip leaves its place empty
+            return None
 
     def cache_states(self, spec: str) -> list[CacheState]:
         """Return how much of the dataset is embedded, for each model that has begun with it."""
@@ -305,7 +404,7 @@ class Explorer:
     def skipped(self, spec: str, model: str) -> list[SkippedImage]:
         """Return the images that could not be embedded, with the reasons."""
         dataset = self.dataset(spec)
-        checkpoint = self.catalogue.resolve(model)
+        checkpoint = self.checkpoint(model)
         store = self._store(dataset, checkpoint, recipe_of(checkpoint, self._precision))
         return [
             SkippedImage(record.image_id, known.error)
@@ -358,17 +457,16 @@ class Explorer:
             self._searchables.clear()
 
     def _distinct(self, models: Sequence[str]) -> list[Checkpoint]:
-        by_key = {(checkpoint := self.catalogue.resolve(model)).key: checkpoint for model in models}
+        by_key = {(checkpoint := self.checkpoint(model)).key: checkpoint for model in models}
         if not by_key:
             raise UserError("No model is named", "Name one with -m: visexplore models lists them.")
         return list(by_key.values())
 
     def _is_current(self, info: StoreInfo) -> bool:
         """Whether a store's recipe is what its model would be embedded with now."""
-        key = info.recipe.checkpoint
-        path = key.partition(":")[2]
+        pooling = "" if info.recipe.pooling == STANDARD else f"@{info.recipe.pooling}"
         try:
-            return self.recipe(path if Path(path).is_absolute() else key) == info.recipe
+            return self.recipe(f"{info.recipe.checkpoint}{pooling}") == info.recipe
         except (UserError, CannotLoadModel):
             return False
 

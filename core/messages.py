@@ -15,7 +15,7 @@ class Progress:
 
     Attributes:
         model: slug of the model that the numbers are for; with several models, the one that is furthest behind.
-        stage: what is going on: `loading`, `waiting` for another process, or `embedding`.
+        stage: what is going on: `downloading` or `loading` the model, `waiting` for another process, or `embedding`.
         done: images finished in this run, skipped ones included.
         total: images that this run has to do.
         reused: images of the dataset that needed no work at all.
@@ -23,10 +23,13 @@ class Progress:
         images_per_second: over the last seconds.
         eta_seconds: until the end; None while nothing is known.
         bottleneck: the stage that the others wait for.
+        bytes_done: of the model's files on this machine, while downloading.
+        bytes_total: of all of its files, while downloading.
+        bytes_per_second: over the last seconds, while downloading.
     """
 
     model: str
-    stage: Literal["loading", "waiting", "embedding"]
+    stage: Literal["downloading", "loading", "waiting", "embedding"]
     done: int = 0
     total: int = 0
     reused: int = 0
@@ -34,6 +37,9 @@ class Progress:
     images_per_second: float = 0.0
     eta_seconds: float | None = None
     bottleneck: Bottleneck = ""
+    bytes_done: int = 0
+    bytes_total: int = 0
+    bytes_per_second: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,11 @@ class SkippedImage:
 
 @dataclass(frozen=True, slots=True)
 class EmbedReport:
-    """The outcome of embedding one dataset with one model; `as_json` gives what `embed --json` prints."""
+    """The outcome of embedding one dataset with one model; `as_json` gives what `embed --json` prints.
+
+    `precision` is the arithmetic that was used and `remarks` what was decided at loading; both are empty where the
+    model did not have to be loaded.
+    """
 
     model: str
     dataset: str
@@ -58,6 +68,8 @@ class EmbedReport:
     images_per_second: float
     bottleneck: Bottleneck
     store: str
+    precision: str = ""
+    remarks: tuple[str, ...] = ()
     cancelled: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -80,17 +92,19 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched with: an image of the dataset by its id, or an outside picture.
+    """What is searched with: an image of the dataset by its id, an outside picture, or a text.
 
     Attributes:
-        image_id: of the dataset's image; empty for an outside picture.
+        image_id: of the dataset's image; empty for an outside picture and a text.
         path: of the file; for an outside picture what the user named.
         label: of the dataset's image.
+        text: the words that are searched with.
     """
 
     image_id: str = ""
     path: str = ""
     label: str | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

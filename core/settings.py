@@ -22,6 +22,7 @@ class Settings:
         home: folder of everything that is derived and may be deleted: embeddings, thumbnails, logs.
         models_file: the user's own catalogue entries; need not exist.
         offline: open no socket at all.
+        trusted_code: hub repositories, and absolute paths of folders, whose own Python code may run.
         graphics: picture protocol, `auto` or a name that `tui.terminal` knows.
         color: colour depth, `auto` or a name that `tui.terminal` knows.
         thumbnails_mb: bound of the thumbnail cache in megabytes (10^6 bytes).
@@ -33,6 +34,7 @@ class Settings:
     graphics: str = "auto"
     color: str = "auto"
     thumbnails_mb: int = 500
+    trusted_code: tuple[str, ...] = ()
 
     @property
     def embeddings(self) -> Path:
@@ -58,7 +60,12 @@ def _user_folder(kind: Literal["cache", "config"]) -> Path:
 
 
 def load_settings(
-    home: Path | None = None, *, offline: bool = False, graphics: str | None = None, color: str | None = None
+    home: Path | None = None,
+    *,
+    offline: bool = False,
+    graphics: str | None = None,
+    color: str | None = None,
+    trusted_code: tuple[str, ...] = (),
 ) -> Settings:
     """Combine arguments, environment and `config.toml`, the first given winning.
 
@@ -81,6 +88,7 @@ def load_settings(
         graphics=graphics or str(values.get("graphics", "auto")),
         color=color or str(values.get("color", "auto")),
         thumbnails_mb=int(values.get("thumbnails_mb", 500)),
+        trusted_code=trusted_code,
     )
 
 

@@ -99,6 +99,16 @@ class Lane:
         """Images of a batch; 1 until the encoder is loaded."""
         return self._encoder.batch_size if isinstance(self._encoder, Encoder) else 1
 
+    @property
+    def precision(self) -> str:
+        """The arithmetic that the encoder uses; empty while none is loaded."""
+        return self._encoder.precision if isinstance(self._encoder, Encoder) else ""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the encoder has to say of itself; empty while none is loaded."""
+        return self._encoder.remarks if isinstance(self._encoder, Encoder) else ()
+
     def _check_preprocessing(self, encoder: Encoder) -> None:
         info = self.store.info()
         if info and info.preprocessing != encoder.preprocessing:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from visexplore.core.errors import UserError
 
-PRECISIONS = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16",
+AUTO = "auto"
+"""Float32 on a CPU; on a GPU half precision where a probe shows that it stays within cosine 0.999 of float32."""
+
+PRECISIONS = {AUTO: AUTO, "float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16",
               "float16": "float16", "fp16": "float16"}  # fmt: skip
 
 
@@ -72,7 +75,7 @@ def check_precision(wanted: str) -> str:
         UserError: there is no such precision.
     """
     if wanted not in PRECISIONS:
-        raise UserError(f"'{wanted}' is no precision", "Precisions: float32, bf16, fp16.")
+        raise UserError(f"'{wanted}' is no precision", "Precisions: auto, float32, bf16, fp16.")
     return PRECISIONS[wanted]
 
 

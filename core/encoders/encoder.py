@@ -1,4 +1,4 @@
-"""The contract of an encoder: a checkpoint loaded on a device."""
+"""The contract between the pipeline and whatever turns pictures into vectors. Importing this needs no torch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ class Encoder(ABC):
     Attributes:
         checkpoint: the weights' catalogue entry.
         recipe: what decides the embeddings' values.
-        preprocessing: the resolved preprocessing in words, for people and for noticing that it changed.
+        preprocessing: the resolved preprocessing and pooling in words, for people and for noticing a change.
         dim: length of an embedding.
         device: `cpu`, `cuda:0`, ...
+        precision: the arithmetic that is really used: `float32`, `bfloat16` or `float16`.
+        remarks: what was derived or decided at loading and should be told, one sentence each.
         batch_size: images that a batch should have on this device.
         parallel_batches: how many batches to embed at the same time.
     """
@@ -37,16 +39,22 @@ class Encoder(ABC):
     preprocessing: str
     dim: int
     device: str
+    precision: str = "float32"
+    remarks: tuple[str, ...] = ()
     batch_size: int
     parallel_batches: int = 1
 
     @abstractmethod
     def preprocess(self, image: Image) -> Pixels:
-        """Resize and crop an RGB picture as the checkpoint expects: uint8, (3, height, width), not normalised."""
+        """Resize and crop an RGB picture as the checkpoint expects: uint8 (channels, height, width), not normalised.
+
+        All pictures of one encoder get the same shape. Channels are red, green and blue; a model that takes pictures
+        of several shapes has a fourth, 255 where the picture is and 0 where it is padded.
+        """
 
     @abstractmethod
     def embed_images(self, batch: Pixels) -> Embeddings:
-        """Embed preprocessed pictures: uint8 (n, 3, height, width) -> float32 (n, dim), each of length 1.
+        """Embed preprocessed pictures: uint8 (n, channels, height, width) -> float32 (n, dim), each of length 1.
 
         Raises:
             CannotLoadModel: the device ran out of memory even for a single picture.
@@ -61,10 +69,15 @@ class Encoder(ABC):
         Raises:
             NoTextTower: the checkpoint embeds images only.
         """
-        raise NoTextTower(
-            f"{self.checkpoint.slug} embeds images only, so it cannot search by text",
-            "Models with a text tower: visexplore models --text text.",
-        )
+        raise no_text_tower(self.checkpoint)
+
+
+def no_text_tower(checkpoint: Checkpoint, why: str = "it embeds images only") -> NoTextTower:
+    """Return the error of a model that cannot embed texts into the space of its images."""
+    return NoTextTower(
+        f"{checkpoint.slug} cannot search by text: {why}",
+        "Some that can: clip-vit-b32, coca-vit-b32, align-base; all with texts: visexplore models --modality text.",
+    )
 
 
 def normalise(vectors: NDArray[np.floating]) -> Embeddings:

@@ -36,7 +36,7 @@ def fill(folder: Path) -> Callable[[Mapping[str, int | bytes]], Path]:
 @pytest.fixture(scope="session")
 def bundled() -> Callable[[str], Encoder]:
     """Load a bundled model on the CPU, once a session: importing torch takes seconds."""
-    return cache(lambda name: load_encoder(load_catalogue().resolve(name), device="cpu", offline=True))
+    return cache(lambda name: load_encoder(load_catalogue().resolve(name), device="cpu"))
 
 
 @pytest.fixture(scope="session")

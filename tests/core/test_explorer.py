@@ -84,7 +84,7 @@ def test_the_report_says_what_was_done(explorer: Explorer, tiny: str, fill: Fill
     assert not report.cancelled
     assert set(report.as_json()) == {
         "model", "dataset", "images", "embedded", "reused", "skipped", "seconds", "images_per_second", "bottleneck",
-        "store",
+        "store", "precision", "remarks",
     }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_a_second_run_loads_no_model_and_reuses_all(tiny: str, fill: Fill) -> No
     [report] = embed(second, folder, tiny)
     assert time.monotonic() - started < 2
     assert (report.embedded, report.reused, len(report.skipped), report.bottleneck) == (0, 2, 1, "")
-    assert second._encoders == {}
+    assert len(second._encoders) == 0
 
 
 def test_several_models_are_embedded_in_one_run(explorer: Explorer, tiny: str, tiny_twin: str, fill: Fill) -> None:
@@ -224,7 +224,7 @@ def test_an_image_of_the_dataset_is_searched_without_loading_a_model(tiny: str, 
     embed(new_explorer(), folder, tiny)
     explorer = new_explorer()
     result = explorer.query(str(folder), [tiny], image_id="3.png", k=3)
-    assert explorer._encoders == {}
+    assert len(explorer._encoders) == 0
     assert (result.query.image_id, result.query.path) == ("3.png", str(folder / "3.png"))
     [found] = result.results
     assert [neighbour.rank for neighbour in found.neighbours] == [1, 2, 3]
@@ -472,7 +472,7 @@ def assert_like_plain_timm(dataset: Dataset, explorer: Explorer, queries: list[i
 def loaded(lite0: Encoder) -> Explorer:
     """An explorer that has the default model loaded already."""
     explorer = new_explorer()
-    explorer._encoders[lite0.checkpoint.key] = lite0
+    explorer._encoders.put(lite0)
     return explorer
 
 

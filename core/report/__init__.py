@@ -1,0 +1,1 @@
+"""What can be taken away: strips of neighbours as pictures, and report pages."""
