@@ -29,6 +29,7 @@ _WITH_VALUE = {
     "--graphics": "graphics",
     "--color": "color",
 }
+_REPEATED = {"--trust-remote-code": "trusted_code"}
 _FLAGS = {"--offline": "offline", "--quiet": "quiet", "--verbose": "verbose"}
 _CHOICES = {"graphics": ("auto", *Graphics), "color": ("auto", *Color)}
 
@@ -62,6 +63,11 @@ def read_line(argv: Sequence[str]) -> Line:
             option = _WITH_VALUE[name]
             line.options[option] = value = value if equals else next(tokens, "")
             line.plain &= value != "" and value in _CHOICES.get(option, (value,))
+        elif name in _REPEATED:
+            option = _REPEATED[name]
+            value = value if equals else next(tokens, "")
+            line.options[option] = (*line.options.get(option, ()), value)
+            line.plain &= value != ""
         elif token.startswith("-"):
             line.plain = False
         elif not line.words and token in COMMANDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -16,10 +17,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.pictures import png
 from tests.tui.command_line import CommandLine, Result, run_on_terminal, run_script, without_sequences
-from visexplore.core.catalogue import DEFAULT_MODEL
+from visexplore.core.catalogue import DEFAULT_MODEL, Family, load_catalogue
 from visexplore.core.settings import Settings
 from visexplore.tui import cli as cli_module
 from visexplore.tui.cli import COMMANDS, main, read_line
@@ -70,6 +72,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
         ("./models", "", ["./models"]),
         ("photos models", "", ["photos", "models"]),
         ("--offline --quiet doctor --json", "doctor", []),
+        ("--trust-remote-code models models fetch", "models", []),
+        ("--trust-remote-code=a/b photos", "", ["photos"]),
     ],
 )
 def test_command_is_found_behind_global_options(line: str, command: str, words: list[str]) -> None:
@@ -85,6 +89,7 @@ def test_command_is_found_behind_global_options(line: str, command: str, words: 
         "photos -m efficientnet-lite1",
         "--model=efficientnet-lite1 photos --device cpu",
         "--home /tmp/x --offline --graphics sixel --color=256 --quiet --verbose photos",
+        "--trust-remote-code a/b photos --trust-remote-code=c/d",
         "-m a -m b",
     ],
 )
@@ -108,13 +113,18 @@ def test_commands_that_are_known_without_typer_are_all_there_are(cli: CommandLin
     assert {line.split()[0] for line in listed[1].splitlines() if re.match(r"  \w", line)} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["cache", "ls"], ["cache", "rm"]])
+TWO_WORDS = (["cache", "ls"], ["cache", "rm"], ["models", "fetch"], ["doctor", "encoders"])
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *TWO_WORDS])
 def test_help_of_every_command_names_the_global_options(cli: CommandLine, command: list[str]) -> None:
     shown = cli(*command, "--help")
     assert shown.code == 0
     assert shown.err == ""
     if command != ["cache"]:
-        for option in ("--home", "--offline", "--graphics", "--color", "--quiet", "--verbose", "--version"):
+        for option in (
+            "--home", "--offline", "--graphics", "--color", "--quiet", "--verbose", "--trust-remote-code", "--version",
+        ):  # fmt: skip
             assert option in shown.out
 
 
@@ -129,6 +139,22 @@ def test_global_options_stand_before_or_after_the_command(cli: CommandLine, home
     before, after = cli("--home", home, "cache", "ls", "--json"), cli("cache", "ls", "--json", "--home", home)
     assert before == after
     assert cli("--home", tmp_path, "cache", "ls", "--home", home, "--json") == after
+
+
+def test_commands_of_two_words_stand_behind_global_options_too(cli: CommandLine) -> None:
+    for line in ("models fetch", "doctor encoders"):
+        assert cli("--quiet", *line.split(), "--help").out.startswith(f"Usage: visexplore {line} [OPTIONS]")
+        assert cli(*line.split(), "--help", "--quiet").out.startswith(f"Usage: visexplore {line} [OPTIONS]")
+
+
+def test_trusted_repositories_before_and_after_the_command_are_all_trusted(
+    cli: CommandLine, explorer: list[Any]
+) -> None:
+    assert cli("--trust-remote-code", "a/b", "explore", "--trust-remote-code", "c/d").code == 0
+    assert cli("--trust-remote-code=a/b", "--trust-remote-code", "c/d").code == 0
+    assert [settings.trusted_code for settings, *_ in explorer] == [("a/b", "c/d")] * 2
+    assert cli().code == 0
+    assert explorer[-1][0].trusted_code == ()
 
 
 # ---- the explorer
@@ -217,15 +243,34 @@ def test_models_lists_the_catalogue(cli: CommandLine) -> None:
         "INPUT",
         "PARAMS",
         "M",
-        "WEIGHTS",
-        "MB",
         "LICENCE",
         "WEIGHTS",
     ]
     assert any(row.startswith("clip-vit-b32 ") for row in rows)
-    assert any("simvlm" in row and row.endswith("never released") for row in rows)
-    assert "run here now" in listed.err
+    assert any(row.startswith("clip-vit-b32 ") and row.endswith(" 605 MB") for row in rows)
+    assert any(row.startswith("efficientnet-lite0 ") and row.endswith(" bundled") for row in rows)
+    assert listed.err == (
+        "72 checkpoints in 20 families, 3 run here now. "
+        "`visexplore models NAME` shows one in full, `visexplore models fetch NAME` downloads it.\n"
+    )
     assert cli("models", "--quiet").err == ""
+
+
+SEED_FAMILIES = [family for family in load_catalogue().families if family.seed]
+
+
+@pytest.mark.parametrize("family", SEED_FAMILIES, ids=lambda family: family.id)
+def test_every_system_of_the_seed_lists_what_can_be_loaded_or_why_nothing_can(cli: CommandLine, family: Family) -> None:
+    rows = cli("models", "--family", family.id).out.splitlines()[1:]
+    assert rows
+    if all(checkpoint.unreleased for checkpoint in family.checkpoints):
+        assert family.unreleased
+        nearest = load_catalogue().find(family.nearest).slug
+        assert [row.partition("never released, nearest: ")[2] for row in rows] == [nearest]
+        assert family.unreleased in cli("models", family.id).out
+    else:
+        assert {row.split()[0] for row in rows} == {checkpoint.slug for checkpoint in family.checkpoints}
+        assert all(re.search(r" (bundled|on disk|[\d,]+ MB)$", row) for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -274,10 +319,41 @@ def test_models_with_a_never_released_family_says_why(cli: CommandLine) -> None:
 @pytest.mark.parametrize("name", ["clip-vit-b32", "openai/clip-vit-base-patch32"])
 def test_models_with_a_checkpoint_prints_all_of_it(cli: CommandLine, name: str) -> None:
     shown = cli("models", name).out
-    for fact in ("id: openai/clip-vit-base-patch32", "embedding: 512 numbers", "licence: MIT", "weights: to download"):
+    for fact in (
+        "id: openai/clip-vit-base-patch32",
+        "embedding: 512 numbers",
+        "licence: MIT",
+        "weights: to download",
+        "download: 605 MB",
+        "runs here now: no (visexplore models fetch clip-vit-b32)",
+        "pooling: pooled CLS token, projected to the space shared with texts",
+        "other poolings: @cls, @mean, @cls+mean, @gem, @projected, @unprojected (for example clip-vit-b32@cls)",
+    ):
         assert fact in shown
     [family] = cli("models", name, "--json").json["families"]
     assert [checkpoint["slug"] for checkpoint in family["checkpoints"]] == ["clip-vit-b32"]
+
+
+def test_models_with_a_chosen_pooling(cli: CommandLine) -> None:
+    shown = cli("models", "deit-tiny@gem").out
+    assert "pooling: the generalised mean of the patch tokens (GeM, p = 3), chosen instead of the standard one" in shown
+    assert "other poolings: @cls, @mean, @cls+mean (for example deit-tiny@cls)" in shown
+    assert "runs here now: no (visexplore models fetch deit-tiny)" in shown
+
+
+def test_models_whose_library_is_missing_say_what_they_need(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "visexplore.tui.commands.models.find_spec", lambda name: None if name == "diffusers" else real(name)
+    )
+    assert (
+        "needs: diffusers, which is not installed (uv pip install 'visexplore[diffusion]')"
+        in cli("models", "sd15-vae").out
+    )
+    rows = cli("models", "--family", "stable-diffusion").out.splitlines()[1:]
+    assert rows
+    assert all(row.endswith(" MB, needs diffusers") for row in rows)
+    assert "needs:" not in cli("models", "clip-vit-b32").out
 
 
 def test_models_knows_ids_outside_the_catalogue(cli: CommandLine) -> None:
@@ -306,12 +382,12 @@ def test_embed_reports_each_model(cli: CommandLine, photos: Path, tmp_path: Path
 
 
 def test_embed_json(cli: CommandLine, photos: Path, home: Path) -> None:
-    done = cli("embed", photos, "--home", home, "--json", "--precision", "fp32")
+    done = cli("embed", photos, "--home", home, "--json")
     assert (done.code, done.err) == (0, "")
     [report] = done.json
     assert list(report) == [
         "model", "dataset", "images", "embedded", "reused", "skipped", "seconds", "images_per_second", "bottleneck",
-        "store",
+        "store", "precision", "remarks",
     ]  # fmt: skip
     assert (report["model"], report["dataset"]) == (DEFAULT_MODEL, str(photos))
     assert (report["images"], report["embedded"], report["reused"]) == (13, 0, 12)
@@ -358,7 +434,7 @@ def test_query_json(cli: CommandLine, photos: Path, home: Path) -> None:
     found = cli("query", photos, "--id", "cats/1.png", "--home", home, "--json").json
     assert list(found) == ["dataset", "query", "results"]
     assert found["dataset"] == str(photos)
-    assert found["query"] == {"image_id": "cats/1.png", "path": str(photos / "cats/1.png"), "label": "cats"}
+    assert found["query"] == {"image_id": "cats/1.png", "path": str(photos / "cats/1.png"), "label": "cats", "text": ""}
     [result] = found["results"]
     assert list(result) == ["model", "recipe", "dim", "seconds", "neighbours"]
     assert (result["model"], result["dim"], len(result["neighbours"])) == (DEFAULT_MODEL, 1280, 5)
@@ -377,7 +453,27 @@ def _nearest(found: Result) -> str:
 def test_query_with_a_file(cli: CommandLine, photos: Path, home: Path) -> None:
     found = cli("query", photos, "--image", photos / "boats/2.png", "--home", home, "--json")
     assert _nearest(found) == "boats/2.png"
-    assert found.json["query"] == {"image_id": "", "path": str(photos / "boats/2.png"), "label": None}
+    assert found.json["query"] == {"image_id": "", "path": str(photos / "boats/2.png"), "label": None, "text": ""}
+
+
+def test_query_writes_strips_named_as_in_the_seed_document(
+    cli: CommandLine, photos: Path, home: Path, tmp_path: Path
+) -> None:
+    found = cli("query", photos, "--id", "cats/1.png", "--home", home, "--strip", tmp_path / "out")
+    [strip] = (tmp_path / "out").rglob("*.jpg")
+    assert strip.name == "tf_efficientnet_lite0.in1k_query.jpg"
+    assert f"strip written: {strip}" in found.err
+    with Image.open(strip) as picture:
+        assert picture.width > 4 * picture.height
+
+
+def test_a_strip_that_cannot_be_written_is_one_sentence(
+    cli: CommandLine, photos: Path, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("in the way")
+    failed = cli("query", photos, "--id", "cats/1.png", "--home", home, "--strip", tmp_path / "out")
+    assert failed.code == 1
+    assert "cannot be written" in failed.err.splitlines()[-1]
 
 
 def test_query_with_standard_input(cli: CommandLine, photos: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

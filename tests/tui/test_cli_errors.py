@@ -24,7 +24,7 @@ from tests.tui.command_line import (
     without_sequences,
 )
 from visexplore.core.messages import Progress
-from visexplore.tui.commands import embed as embed_module
+from visexplore.tui.commands import progress as progress_module
 
 
 @pytest.fixture
@@ -66,9 +66,24 @@ def test_unknown_entry_of_the_catalogue(cli: CommandLine) -> None:
     assert_one_sentence(cli("models", "--loader", "keras"), 2, "No loader is called 'keras'", "timm")
 
 
-def test_model_whose_loader_is_not_there_yet(cli: CommandLine, folder: Path) -> None:
-    failed = cli("embed", folder, "-m", "clip-vit-b32")
-    assert_one_sentence(failed, 1, "clip-vit-b32 is loaded through transformers")
+@pytest.mark.parametrize("line", ["embed {} -m", "query {} --id 0.png -m", "models fetch", "doctor encoders -m"])
+def test_family_in_place_of_a_model(cli: CommandLine, folder: Path, line: str) -> None:
+    words = line.format(folder).split()
+    assert_one_sentence(cli(*words, "clip"), 2, "'clip' is a family of models", "Name one of them: clip-vit-b32, ")
+    failed = cli(*words, "SimVLM")
+    assert_one_sentence(failed, 1, "SimVLM cannot be had: Google published neither", "nearest model is coca-vit-b32.")
+
+
+@pytest.mark.parametrize("line", ["embed {} -m", "query {} --id 0.png -m", "models fetch"])
+def test_model_that_is_not_on_disk_without_a_network(cli: CommandLine, folder: Path, line: str) -> None:
+    failed = cli(*line.format(folder).split(), "clip-vit-b32", "--offline")
+    assert_one_sentence(failed, 1, "clip-vit-b32 (openai/clip-vit-base-patch32) is not on this machine", "--offline")
+
+
+@pytest.mark.parametrize("name", ["clip", "/x", "a/b/c", ""])
+def test_trusting_what_is_no_repository(cli: CommandLine, name: str) -> None:
+    failed = cli("models", "--trust-remote-code", name)
+    assert_one_sentence(failed, 2, f"'{name}' is no repository", "--trust-remote-code OWNER/NAME")
 
 
 @pytest.mark.parametrize("command", [[], ["embed"], ["query", "--id", "x"]])
@@ -95,9 +110,33 @@ def test_unknown_image(cli: CommandLine, folder: Path) -> None:
     assert_one_sentence(failed, 2, "photos has no image '0.pgn'", "Did you mean '0.png'?")
 
 
-@pytest.mark.parametrize("given", [[], ["--id", "0.png", "--image", "0.png"]])
+@pytest.mark.parametrize(
+    "given",
+    [[], ["--id", "0.png", "--image", "0.png"], ["--text", "mug", "--id", "0.png"], ["--text", "", "--id", "x"]],
+)
 def test_query_wants_one_query(cli: CommandLine, folder: Path, given: list[str]) -> None:
-    assert_one_sentence(cli("query", folder, *given), 2, "--image PATH", "--id ID")
+    assert_one_sentence(cli("query", folder, *given), 2, "--image PATH", "--id ID", "--text WORDS")
+
+
+@pytest.mark.parametrize("words", ["", " \t"])
+def test_query_with_no_words(cli: CommandLine, folder: Path, words: str) -> None:
+    assert_one_sentence(cli("query", folder, "--text", words), 2, "The text to search with is empty")
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ("efficientnet-lite0", "it embeds images only"),
+        ("vilt-b32", "it embeds images only"),
+        ("clip-vit-b32@cls", "its 'cls' vectors share no space with texts"),
+    ],
+)
+def test_query_with_words_and_a_model_without_a_text_tower(
+    cli: CommandLine, folder: Path, model: str, why: str
+) -> None:
+    failed = cli("query", folder, "--text", "a red mug", "-m", model)
+    assert_one_sentence(failed, 2, f"{model} cannot search by text: {why}", "clip-vit-b32, coca-vit-b32")
+    assert cli("cache", "ls", "--json").json["stores"] == []  # refused before anything is embedded
 
 
 def test_query_image_that_is_not_there(cli: CommandLine, folder: Path) -> None:
@@ -130,7 +169,11 @@ def test_query_in_a_folder_of_broken_pictures(cli: CommandLine, folder: Path, tm
 
 def test_device_and_precision_that_do_not_exist(cli: CommandLine, folder: Path) -> None:
     assert_one_sentence(cli("embed", folder, "--device", "gpu"), 2, "'gpu' is no device")
-    assert_one_sentence(cli("embed", folder, "--precision", "int3"), 2, "'int3' is no precision")
+    for command in (["embed", folder], ["query", folder, "--id", "0.png"]):
+        assert_one_sentence(cli(*command, "--precision", "int3"), 2, "'int3' is no precision")
+    (folder / "2.png").write_bytes(png(2))
+    failed = cli("query", folder, "--image", folder / "2.png", "--device", "gpu", "--quiet")
+    assert_one_sentence(failed, 2, "'gpu' is no device")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +189,10 @@ def test_device_and_precision_that_do_not_exist(cli: CommandLine, folder: Path) 
         ("models --home", "--home"),
         ("sample extra", "extra"),
         ("--wrong sample", "--wrong"),
+        ("models fetch", "NAME"),
+        ("models --json fetch clip-vit-b32", "Run: visexplore models fetch clip-vit-b32"),
+        ("doctor encoders --device gpu -m efficientnet-lite9", "No model is called"),
+        ("doctor memory", "memory"),
         ("cache", "Missing command"),
         ("cache list", "'list'"),
         ("cache rm", "Nothing is named to delete"),
@@ -275,7 +322,7 @@ def test_interrupted_embedding_keeps_what_is_done(
                 os.kill(os.getpid(), signal.SIGINT)
 
     pressed: list[int] = []
-    monkeypatch.setattr(embed_module, "_PlainView", PressesControlC)
+    monkeypatch.setattr(progress_module, "PlainView", PressesControlC)
     stopped = cli("embed", folder, "--batch-size", "1")
     assert stopped.code == 130
     kept = re.fullmatch(
@@ -285,7 +332,7 @@ def test_interrupted_embedding_keeps_what_is_done(
     )
     assert kept is not None, stopped.err
     assert pressed[0] <= int(kept[1]) < 60
-    monkeypatch.setattr(embed_module, "_PlainView", embed_module._NoView)
+    monkeypatch.setattr(progress_module, "PlainView", progress_module.NoView)
     [report] = cli("embed", folder, "--json").json
     assert (report["reused"], report["embedded"]) == (int(kept[1]), 60 - int(kept[1]))
 
@@ -293,8 +340,8 @@ def test_interrupted_embedding_keeps_what_is_done(
 def test_second_interrupt_ends_at_once(folder: Path, tmp_path: Path) -> None:
     program = (
         "import os, signal\n"
-        "from visexplore.tui.commands.embed import _stop_on_interrupt\n"
-        "with _stop_on_interrupt() as stopped:\n"
+        "from visexplore.tui.commands.progress import stop_on_interrupt\n"
+        "with stop_on_interrupt() as stopped:\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print(stopped(), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
@@ -409,6 +456,10 @@ def test_hostile_words_in_every_mistake(cli: CommandLine, folder: Path) -> None:
         ["query", folder, "--id", evil],
         ["query", folder, "--image", evil],
         ["query", folder, "--image", f"http://{evil}"],
+        ["query", folder, "--text", evil],
+        ["models", "fetch", evil],
+        ["doctor", "encoders", "-m", evil],
+        ["models", "--trust-remote-code", evil],
         ["cache", evil],
         ["cache", "rm", evil],
     ]
@@ -445,7 +496,7 @@ def test_hostile_names_on_a_terminal(cli: CommandLine, evil_folder: Path) -> Non
 
 def test_progress_of_hostile_models_is_not_markup(capfd: pytest.CaptureFixture[str]) -> None:
     progress = Progress(f"{EVIL}[/]", "embedding", 1, 2, images_per_second=3, eta_seconds=4)
-    view = embed_module._PlainView()
+    view = progress_module.PlainView()
     view._last -= 10
     view.show(progress)
     view.show(progress)

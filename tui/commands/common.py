@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import time
 import traceback
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from visexplore.core.errors import SettingsError, VisexploreError
+from visexplore.core.errors import SettingsError, UserError, VisexploreError
 from visexplore.core.settings import Settings, load_settings
 from visexplore.tui.terminal import Color, Graphics, Terminal, detect
 
@@ -35,6 +36,7 @@ class Globals:
         color: colour depth.
         quiet: no progress and no notes.
         verbose: tracebacks, and lists in full.
+        trusted_code: hub repositories whose own Python code may run.
     """
 
     home: str | None = None
@@ -43,6 +45,7 @@ class Globals:
     color: str | None = None
     quiet: bool = False
     verbose: bool = False
+    trusted_code: tuple[str, ...] = ()
 
     def over(self, before: Globals) -> Globals:
         """Return these options, completed by those that stood before the command."""
@@ -53,6 +56,7 @@ class Globals:
             color=self.color or before.color,
             quiet=self.quiet or before.quiet,
             verbose=self.verbose or before.verbose,
+            trusted_code=(*before.trusted_code, *self.trusted_code),
         )
 
     def settings(self) -> Settings:
@@ -60,12 +64,26 @@ class Globals:
 
         Raises:
             SettingsError: the configuration file is wrong.
+            UserError: what is to be trusted is no repository.
         """
         home = Path(os.path.expanduser(self.home)) if self.home else None  # noqa: PTH111 - fails for unknown users
-        settings = load_settings(home, offline=self.offline, graphics=self.graphics, color=self.color)
+        _check_repositories(self.trusted_code)
+        settings = load_settings(
+            home, offline=self.offline, graphics=self.graphics, color=self.color, trusted_code=self.trusted_code
+        )
         _choice(settings.graphics, Graphics, "graphics")
         _choice(settings.color, Color, "color")
         return settings
+
+
+def _check_repositories(names: tuple[str, ...]) -> None:
+    for name in names:
+        is_repository = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name, re.ASCII)
+        if not is_repository and not (Path(name).is_absolute() and Path(name).is_dir()):
+            raise UserError(
+                f"'{name}' is no repository whose code could be trusted",
+                "Give it as the hub does, --trust-remote-code OWNER/NAME, or the absolute path of a local folder.",
+            )
 
 
 def look_at_terminal(settings: Settings, *, pictures: bool = True) -> Terminal:
@@ -100,8 +118,8 @@ def guard(action: Callable[[], int | None], options: Globals) -> int:
     except VisexploreError as error:
         _tell_error(error, verbose=options.verbose)
         return error.exit_code
-    except KeyboardInterrupt:
-        tell("Stopped. What was embedded is kept.")
+    except KeyboardInterrupt as stopped:
+        tell(str(stopped) or "Stopped. What was embedded is kept.")
         return INTERRUPTED
     except Exception as error:
         if isinstance(error, BrokenPipeError):

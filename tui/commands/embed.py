@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
 
 from visexplore.core.catalogue import DEFAULT_MODEL
 from visexplore.core.explorer import Explorer
-from visexplore.core.messages import EmbedReport, Progress
+from visexplore.core.messages import EmbedReport
 from visexplore.core.text import count
-from visexplore.tui.commands.common import INTERRUPTED, Globals, look_at_terminal, tell
-from visexplore.tui.commands.output import Output, duration, make_console
+from visexplore.tui.commands.common import INTERRUPTED, Globals, tell
+from visexplore.tui.commands.fetch import fetch_missing, is_missing, named_model
+from visexplore.tui.commands.output import Output, duration
+from visexplore.tui.commands.progress import progress_view, stop_on_interrupt
 
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
-
-    from visexplore.core.settings import Settings
-
-_PLAIN_PROGRESS_SECONDS = 5.0
 _SKIPPED_SHOWN = 10
 
 
@@ -70,6 +59,8 @@ def embed(
 ) -> list[EmbedReport]:
     """Embed what is missing, showing progress on standard error; Ctrl-C ends it early and keeps what is done.
 
+    Weights that are not on this machine are fetched first.
+
     Args:
         explorer: does the work.
         spec: names the dataset.
@@ -77,123 +68,32 @@ def embed(
         options: the global options.
         limit: look at the first so many images only.
         silent: show progress on a terminal only.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed before anything was embedded.
     """
+    checkpoints = [named_model(explorer, model) for model in models]
+    names = [checkpoint.key for checkpoint in checkpoints]
+    if any(map(is_missing, checkpoints)):
+        explorer.dataset(spec)  # whatever else is wrong is told before the download
+        for name in names:
+            explorer.recipe(name)
+        fetch_missing(explorer, checkpoints, options, silent=silent)
     reports = []
-    with _stop_on_interrupt() as stopped, _progress_view(explorer.settings, options, silent=silent) as view:
-        for step in explorer.embed(spec, models, limit=limit, cancelled=stopped):
+    with stop_on_interrupt() as stopped, progress_view(explorer.settings, options, silent=silent) as view:
+        for step in explorer.embed(spec, names, limit=limit, cancelled=stopped):
             if isinstance(step, EmbedReport):
                 reports.append(step)
             else:
                 view.show(step)
+    if not silent:
+        for report in reports:
+            for remark in report.remarks:
+                if not options.quiet:
+                    tell(f"Note: {report.model}: {remark}")
+    if stopped() and not reports:
+        raise KeyboardInterrupt
     return reports
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C into a request to stop after the current batch; a second one ends the process.
-
-    That loses no more than the shard in flight: shards are written whole or not at all.
-    """
-    presses = 0
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > 1:
-            os._exit(INTERRUPTED)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield lambda: presses > 0
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class _View(Protocol):
-    def show(self, progress: Progress) -> None: ...
-
-
-@contextmanager
-def _progress_view(settings: Settings, options: Globals, *, silent: bool) -> Iterator[_View]:
-    if options.quiet or (silent and not sys.stderr.isatty()):
-        yield _NoView()
-    elif not sys.stderr.isatty():
-        yield _PlainView()
-    else:
-        with _bar(settings) as view:
-            yield view
-
-
-class _NoView:
-    def show(self, progress: Progress) -> None:
-        """Show nothing."""
-
-
-class _PlainView:
-    """A line at most every few seconds, for logs."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def show(self, progress: Progress) -> None:
-        if time.monotonic() - self._last < _PLAIN_PROGRESS_SECONDS:
-            return
-        self._last = time.monotonic()
-        tell(f"{_what(progress)}: {progress.done:,} of {progress.total:,}{_pace(progress)}")
-
-
-@contextmanager
-def _bar(settings: Settings) -> Iterator[_View]:
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bars
-
-    console = make_console(look_at_terminal(settings, pictures=False), stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f}{task.fields[pace]}", markup=False),
-    )
-    with Bars(*columns, console=console, transient=True, expand=True, refresh_per_second=8) as bars:
-        yield _BarView(bars, bars.add_task("", total=1, pace="", visible=False))
-
-
-class _BarView:
-    def __init__(self, bars: Bars, task: TaskID) -> None:
-        self._bars = bars
-        self._task = task
-
-    def show(self, progress: Progress) -> None:
-        self._bars.update(
-            self._task,
-            description=_what(progress),
-            completed=progress.done,
-            total=max(1, progress.total),
-            pace=_pace(progress),
-            visible=True,
-        )
-
-
-def _what(progress: Progress) -> str:
-    match progress.stage:
-        case "loading":
-            return f"loading {progress.model}"
-        case "waiting":
-            return f"{progress.model}: another process is embedding this, waiting for it"
-        case "embedding":
-            return progress.model
-
-
-def _pace(progress: Progress) -> str:
-    if not progress.images_per_second:
-        return ""
-    parts = [f", {progress.images_per_second:,.0f} images/s"]
-    if progress.eta_seconds is not None:
-        parts.append(f", {duration(progress.eta_seconds)} left")
-    if progress.bottleneck:
-        parts.append(f", slowest: {progress.bottleneck}")
-    if progress.failed:
-        parts.append(f", {progress.failed:,} skipped")
-    return "".join(parts)
 
 
 def _print_report(output: Output, report: EmbedReport, title: str) -> None:
@@ -212,9 +112,10 @@ def _sentence(report: EmbedReport, title: str) -> str:
     if not report.embedded:
         return f"{report.model}: nothing to do, {count(report.reused, 'image')} of {title} embedded already."
     rate = f"{report.images_per_second:,.1f} images/s"
+    precision = f", in {report.precision}" if report.precision not in ("", "float32") else ""
     slowest = f", slowest: {report.bottleneck}" if report.bottleneck else ""
     reused = f", {report.reused:,} were there already" if report.reused else ""
     return (
         f"{report.model}: embedded {count(report.embedded, 'image')} of {title} "
-        f"in {duration(report.seconds)} ({rate}{slowest}){reused}."
+        f"in {duration(report.seconds)} ({rate}{precision}{slowest}){reused}."
     )

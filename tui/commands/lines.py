@@ -7,16 +7,29 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from visexplore.tui.commands.common import Globals, guard, tell
 
 type Body = Callable[..., int | None]
 
+
+class _Commands(TyperGroup):
+    """Commands whose names may have two words: `models fetch` beside `models`, which takes arguments itself."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401 - no names
+        """Find the command that a line names by its first two words, or else by its first."""
+        if (name := " ".join(args[:2])) in self.commands:
+            args = [name, *args[2:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="visexplore",
+    cls=_Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -52,13 +65,21 @@ def _globals(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Tracebacks, and lists in full.")] = False,
+    trust_remote_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust-remote-code",
+            metavar="REPO",
+            help="Let Python code run that comes with this hub repository; repeat it for several.",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> Globals:
     del version  # its callback has acted on it
-    return Globals(home, offline, graphics, color, quiet, verbose)
+    return Globals(home, offline, graphics, color, quiet, verbose, tuple(trust_remote_code or ()))
 
 
 _GLOBALS = inspect.signature(_globals, eval_str=True).parameters
@@ -118,10 +139,17 @@ def run(argv: Sequence[str]) -> int:
 
 Model = Annotated[
     list[str] | None,
-    typer.Option("-m", "--model", metavar="MODEL", help="A catalogue name or timm:NAME; repeat it for several models."),
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="A catalogue name, timm:NAME, hf:REPO, open_clip:ARCH/TAG or a folder; @POOLING behind it chooses "
+        "another vector. Repeat it for several models.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, ... or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Precision = Annotated[str, typer.Option("--precision", metavar="P", help="auto, float32, bf16 or fp16.")]
 DatasetArgument = typer.Argument(metavar="DATASET", help="A folder of images, or `sample`.", show_default=False)
 
 
@@ -158,7 +186,7 @@ def _models(
     here: Annotated[bool, typer.Option("--here", help="Runs here now, without a download.")] = False,
     json: Json = False,
 ) -> int:
-    """List the catalogue, or show one of its entries in full."""
+    """List the catalogue, or show one of its entries in full. `visexplore models fetch NAME` downloads one."""
     from visexplore.tui.commands import models
 
     return models.run(
@@ -171,6 +199,18 @@ def _models(
             "modality": modality, "licence": licence,
         },
     )  # fmt: skip
+
+
+@_command("models fetch")
+def _models_fetch(
+    options: Globals,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="As for --model.", show_default=False)],
+    json: Json = False,
+) -> int:
+    """Download the weights of models, so that they run without a network; goes on where it was stopped."""
+    from visexplore.tui.commands import fetch
+
+    return fetch.run(options, names, as_json=json)
 
 
 @_command("datasets")
@@ -187,7 +227,7 @@ def _embed(
     dataset: Annotated[str, DatasetArgument],
     model: Model = None,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(metavar="P", help="float32, bf16 or fp16.")] = "float32",
+    precision: Precision = "auto",
     batch_size: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Images of a batch; by default what suits the device."),
@@ -220,14 +260,35 @@ def _query(
     image_id: Annotated[
         str | None, typer.Option("--id", metavar="IMAGE_ID", help="Search with this image of the dataset.")
     ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Search with these words; the model needs a text tower.")
+    ] = None,
     model: Model = None,
     k: Annotated[int, typer.Option("-k", metavar="K", min=1, help="How many neighbours.")] = 5,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    strip: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Write query and neighbours side by side as one picture a model, below DIR."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Find the nearest images of a dataset; embeds first what is not embedded yet."""
     from visexplore.tui.commands import query
 
-    return query.run(options, dataset, model, image=image, image_id=image_id, k=k, as_json=json)
+    return query.run(
+        options,
+        dataset,
+        model,
+        image=image,
+        image_id=image_id,
+        text=text,
+        k=k,
+        device=device,
+        precision=precision,
+        strips=strip,
+        as_json=json,
+    )
 
 
 @_command("doctor")
@@ -236,6 +297,20 @@ def _doctor(options: Globals, json: Json = False) -> int:
     from visexplore.tui.commands import doctor
 
     return doctor.run(options, as_json=json)
+
+
+@_command("doctor encoders")
+def _doctor_encoders(
+    options: Globals,
+    model: Model = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json: Json = False,
+) -> int:
+    """Load every model that is on this machine, and check that it still gives the vectors that it gave before."""
+    from visexplore.tui.commands import doctor_encoders
+
+    return doctor_encoders.run(options, model, device=device, precision=precision, as_json=json)
 
 
 @_command("ls", cache_app)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from visexplore.core.catalogue import (
     LIBRARIES,
-    LOADERS_READY,
     OUTSIDE,
+    POOLINGS,
     Catalogue,
     Checkpoint,
     Family,
     Link,
     Paper,
+    WeightsStatus,
     load_catalogue,
     weights_status,
 )
@@ -25,6 +27,7 @@ from visexplore.core.errors import UnknownModel, UserError
 from visexplore.core.text import count
 from visexplore.tui.commands.common import Globals
 from visexplore.tui.commands.output import Cell, Column, Output, plain
+from visexplore.tui.weights import short_status
 
 
 def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: bool, wanted: Mapping[str, Any]) -> int:
@@ -37,6 +40,9 @@ def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: boo
         runs_here: only what runs here without a download.
         wanted: the other filters, as `Catalogue.filter` takes them.
     """
+    if names and names[0] == "fetch":
+        line = " ".join(["visexplore models fetch", *names[1:]])
+        raise UserError("`fetch` has to follow `models` before any option", f"Run: {line}")
     settings = options.settings()
     output = Output(options, settings)
     catalogue = load_catalogue(settings.models_file)
@@ -58,7 +64,7 @@ def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: boo
     if as_json:
         output.json(catalogue_json(families, weights_status))
     else:
-        _print_list(output, families)
+        _print_list(output, catalogue, families)
     return 0
 
 
@@ -79,7 +85,7 @@ def _named(catalogue: Catalogue, name: str) -> Family | Checkpoint | UnknownMode
 # ---- the list
 
 
-def _print_list(output: Output, families: Sequence[Family]) -> None:
+def _print_list(output: Output, catalogue: Catalogue, families: Sequence[Family]) -> None:
     columns = [
         Column("model", style="bold", keep=True),
         Column("family", least=90),
@@ -87,26 +93,27 @@ def _print_list(output: Output, families: Sequence[Family]) -> None:
         Column("dim", right=True),
         Column("input", right=True, least=110),
         Column("params M", right=True),
-        Column("weights MB", right=True),
         Column("licence", least=100),
         Column("weights"),
     ]
-    rows = [row for family in families for row in _rows(family)]
+    rows = [row for family in families for row in _rows(catalogue, family)]
     if rows:
         output.table(columns, rows)
     checkpoints = sum(len(family.checkpoints) for family in families)
     here = sum(checkpoint_runs_here(checkpoint) for family in families for checkpoint in family.checkpoints)
     output.note(
         f"{count(checkpoints, 'checkpoint')} in {len(families)} {'family' if len(families) == 1 else 'families'}, "
-        f"{here} run here now. `visexplore models NAME` shows one in full."
+        f"{here} run here now. `visexplore models NAME` shows one in full, `visexplore models fetch NAME` downloads it."
         if rows
         else "No model of the catalogue matches."
     )
 
 
-def _rows(family: Family) -> Iterable[Sequence[str]]:
+def _rows(catalogue: Catalogue, family: Family) -> Iterable[Sequence[str]]:
     if not family.checkpoints:
-        yield ("-", family.id, "", "", "", "", "", "", "never released" if family.unreleased else "")
+        reason = "never released" if family.unreleased else ""
+        nearest = f"nearest: {catalogue.find(family.nearest).slug}" if family.nearest else ""
+        yield ("-", family.id, "", "", "", "", "", ", ".join(filter(None, (reason, nearest))))
     for checkpoint in family.checkpoints:
         yield (
             checkpoint.slug,
@@ -115,10 +122,26 @@ def _rows(family: Family) -> Iterable[Sequence[str]]:
             plain(checkpoint.dim),
             plain(checkpoint.input_size),
             plain(checkpoint.parameters_m),
-            plain(checkpoint.weights_mb),
             checkpoint.licence,
-            str(weights_status(checkpoint)),
+            _weights(checkpoint),
         )
+
+
+def _weights(checkpoint: Checkpoint) -> str:
+    """Return where the weights are, or how much there is to download, and what else is missing."""
+    words = short_status(checkpoint, weights_status(checkpoint))
+    return f"{words}, needs {LIBRARIES[checkpoint.loader]}" if _missing_library(checkpoint) else words
+
+
+_EXTRAS = {"diffusers": "'visexplore[diffusion]'"}
+
+
+def _missing_library(checkpoint: Checkpoint) -> str:
+    """Return which library has to be installed for the model, and how; empty if it is here."""
+    module = LIBRARIES[checkpoint.loader]
+    if find_spec(module) is not None:
+        return ""
+    return _with(f"{module}, which is not installed", f"uv pip install {_EXTRAS.get(module, module)}")
 
 
 # ---- one entry
@@ -136,7 +159,7 @@ def _print_entry(output: Output, catalogue: Catalogue, entry: Family | Checkpoin
             _print_checkpoint(output, family.checkpoints[0], family)
         elif family.checkpoints:
             output.line()
-            _print_list(output, [family])
+            _print_list(output, catalogue, [family])
     else:
         _print_checkpoint(output, entry, family)
 
@@ -215,22 +238,23 @@ def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) ->
         {
             "id": checkpoint.id,
             "family": _with(family.name, f"visexplore models {family.id}" if family.id != OUTSIDE else ""),
-            "loader": _with(
-                checkpoint.loader, "" if checkpoint.loader in LOADERS_READY else "not part of this release yet"
-            ),
+            "loader": checkpoint.loader,
             "class": checkpoint.model_class,
             "hub": "/".join(filter(None, (checkpoint.hub_id, checkpoint.subfolder))),
             "package": checkpoint.package or "",
             "folder": checkpoint.folder,
             "weights": _with(str(weights_status(checkpoint)), checkpoint.unreleased),
-            "runs here now": "yes" if checkpoint_runs_here(checkpoint) else "no",
+            "needs": _missing_library(checkpoint),
+            "runs here now": _runs_here(checkpoint),
             "in the seed document": _with("yes", checkpoint.seed_name) if checkpoint.seed_named else "",
             "size": checkpoint.size_class,
             "takes": checkpoint.modality,
             "text tower": "yes" if checkpoint.has_text_tower else "no",
             "embedding": count(checkpoint.dim, "number") if checkpoint.dim else "known once it is loaded",
             "text embedding": count(checkpoint.text_dim, "number") if checkpoint.text_dim else "",
-            "pooling": checkpoint.pooling,
+            "pooling": checkpoint.pooling
+            + (", chosen instead of the standard one" if checkpoint.pooling_choice else ""),
+            "other poolings": _other_poolings(checkpoint),
             "input": f"{checkpoint.input_size} x {checkpoint.input_size} pixels" if checkpoint.input_size else "",
             "resize": checkpoint.resize,
             "centre crop": plain(checkpoint.crop_pct),
@@ -251,6 +275,31 @@ def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) ->
             "notes": checkpoint.notes,
         },
     )
+
+
+def _runs_here(checkpoint: Checkpoint) -> str:
+    if checkpoint_runs_here(checkpoint):
+        return "yes"
+    if weights_status(checkpoint) is not WeightsStatus.TO_DOWNLOAD or checkpoint.folder:
+        return "no"
+    return f"no (visexplore models fetch {_standard(checkpoint)})"
+
+
+def _standard(checkpoint: Checkpoint) -> str:
+    """Return the name of the same weights without a chosen pooling."""
+    name = checkpoint.slug if checkpoint.family != OUTSIDE else checkpoint.key
+    return name.removesuffix(f"@{checkpoint.pooling_choice}")
+
+
+def _other_poolings(checkpoint: Checkpoint) -> str:
+    """Return how to choose another vector; which ones a network has is known for certain once it is loaded."""
+    shared_space = checkpoint.has_text_tower or checkpoint.text_dim or checkpoint.family == OUTSIDE
+    others = [
+        f"@{choice}"
+        for choice in POOLINGS
+        if choice != checkpoint.pooling_choice and (shared_space or choice not in ("projected", "unprojected"))
+    ]
+    return "" if checkpoint.unreleased else _with(", ".join(others), f"for example {_standard(checkpoint)}{others[0]}")
 
 
 def _with(value: str, note: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visexplore.core.catalogue import DEFAULT_MODEL
+from visexplore.core.catalogue import DEFAULT_MODEL, OUTSIDE, Checkpoint
+from visexplore.core.encoders import check_text_tower
 from visexplore.core.errors import UnreadableImage, UserError, VisexploreError
 from visexplore.core.explorer import Explorer
 from visexplore.core.messages import EmbedReport, ModelResult, Neighbour, Picture, Query, QueryResult
@@ -14,6 +16,7 @@ from visexplore.core.query_image import read_query_image
 from visexplore.core.text import cell_width, count, cut, cut_front
 from visexplore.tui.commands.common import Globals
 from visexplore.tui.commands.embed import embed
+from visexplore.tui.commands.fetch import fetch_missing, named_model
 from visexplore.tui.commands.output import Column, Output
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 _PICTURE_SIDE = 256  # pixels: the size of thumbnails
 _GAP = 1  # cells between two pictures
-_BOXES = 6  # the query and its first five neighbours stand side by side
+_BOXES = 6  # the query, if it is a picture, and its first neighbours stand side by side
 _BOX_COLUMNS = (8, 24)  # of one picture: the least that shows something, the most that a thumbnail is sharp in
 
 
@@ -33,32 +36,71 @@ def run(
     *,
     image: str | None,
     image_id: str | None,
+    text: str | None,
     k: int,
+    device: str,
+    precision: str,
+    strips: str | None,
     as_json: bool,
 ) -> int:
     """Search and print; embeds first what is not embedded yet."""
-    if (image is None) == (image_id is None):
+    if sum(given is not None for given in (image, image_id, text)) != 1:
         raise UserError(
-            "A query is either a picture of yours or an image of the dataset", "Give one of --image PATH and --id ID."
+            "A query is either a picture of yours, an image of the dataset, or words",
+            "Give one of --image PATH, --id ID and --text WORDS.",
         )
+    if text is not None and not text.strip():
+        raise UserError("The text to search with is empty", "Say what the images should show: --text 'a red mug'.")
     settings = options.settings()
     output = Output(options, settings, pictures=True)
-    explorer = Explorer(settings)
+    explorer = Explorer(settings, device=device, precision=precision)
     # Whatever is wrong with the models or the query is told now, not after minutes of embedding.
-    models = list(dict.fromkeys(explorer.recipe(model).checkpoint for model in models or [DEFAULT_MODEL]))
+    checkpoints = [named_model(explorer, model) for model in models or [DEFAULT_MODEL]]
+    models = list(dict.fromkeys(checkpoint.key for checkpoint in checkpoints))
+    for model in models:
+        explorer.recipe(model)
     dataset = explorer.dataset(spec)
     data = None if image is None else read_query_image(image, offline=settings.offline)
-    picture = _query_picture(explorer, spec, image or "", data, image_id)
-    if missing := _not_embedded(explorer, spec, models):
+    picture = None if text else _query_picture(explorer, spec, image or "", data, image_id)
+    missing = _not_embedded(explorer, spec, models)
+    if text:
+        _check_text_towers(explorer, checkpoints, missing, text, options, silent=as_json)
+    if missing:
         _check_embedded(embed(explorer, spec, missing, options, silent=as_json), dataset.title)
-    result = explorer.query(spec, models, image_id=image_id, image=data, name=image or "", k=k)
+    result = explorer.query(spec, models, image_id=image_id, image=data, name=image or "", text=text or "", k=k)
     if as_json:
         output.json(result.as_json())
     elif output.is_tty:
         _show(output, explorer, spec, picture, result)
     else:
         _print(output, result)
+    if strips is not None:
+        for file in explorer.save_strips(result, models, Path(strips).expanduser(), image=data):
+            output.note(f"strip written: {file}")
     return 0
+
+
+def _check_text_towers(
+    explorer: Explorer,
+    checkpoints: Sequence[Checkpoint],
+    missing: Sequence[str],
+    text: str,
+    options: Globals,
+    *,
+    silent: bool,
+) -> None:
+    """Refuse words that a model cannot search with before a dataset is embedded for them.
+
+    Raises:
+        NoTextTower: a model embeds images only.
+    """
+    for checkpoint in checkpoints:
+        check_text_tower(checkpoint)
+    # Of ids outside the catalogue only the model itself knows.
+    unknown = [checkpoint for checkpoint in checkpoints if checkpoint.family == OUTSIDE and checkpoint.key in missing]
+    fetch_missing(explorer, unknown, options, silent=silent)
+    for checkpoint in unknown:
+        explorer.encoder(checkpoint.key).embed_texts([text])
 
 
 def _query_picture(explorer: Explorer, spec: str, name: str, data: bytes | None, image_id: str | None) -> Picture:
@@ -96,7 +138,7 @@ def _facts(result: ModelResult) -> str:
 
 
 def _describe(query: Query) -> str:
-    name = query.image_id or query.path
+    name = f'"{query.text}"' if query.text else query.image_id or query.path
     return f"query {name}" + (f"  ({query.label})" if query.label else "")
 
 
@@ -128,7 +170,7 @@ def _print(output: Output, result: QueryResult) -> None:
 # ---- on a terminal
 
 
-def _show(output: Output, explorer: Explorer, spec: str, query: Picture, result: QueryResult) -> None:
+def _show(output: Output, explorer: Explorer, spec: str, query: Picture | None, result: QueryResult) -> None:
     from visexplore.tui.graphics import install
 
     install(output.terminal)
@@ -137,7 +179,7 @@ def _show(output: Output, explorer: Explorer, spec: str, query: Picture, result:
     for of_model in result.results:
         output.line()
         output.line(_facts(of_model), style="dim")
-        boxes = [(_image(query), _query_caption(result.query, width))]
+        boxes = [(_image(query), _query_caption(result.query, width))] if query else []
         boxes += [
             (_image(_neighbour_picture(explorer, spec, neighbour)), _caption(result.query, neighbour, width))
             for neighbour in of_model.neighbours
