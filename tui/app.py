@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.command import SimpleCommand
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.markup import escape
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widgets import Static
 
-from visexplore.core.catalogue import Catalogue, load_catalogue, runs_here
+from visexplore.core.catalogue import OUTSIDE, POOLINGS, Catalogue, Checkpoint, WeightsStatus, load_catalogue
 from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
@@ -46,8 +44,8 @@ from visexplore.core.engine import (
     Request,
     Search,
 )
-from visexplore.core.errors import UnknownModel, VisexploreError
-from visexplore.core.messages import CacheState, Picture, Query
+from visexplore.core.errors import NoTextTower, UnknownModel, VisexploreError
+from visexplore.core.messages import CacheState, EmbedReport, Picture, Progress, Query
 from visexplore.core.settings import Settings
 from visexplore.core.text import count, cut, printable
 from visexplore.tui.gallery import Gallery
@@ -59,8 +57,11 @@ from visexplore.tui.panels.panel import Panel
 from visexplore.tui.panels.query import QueryPanel
 from visexplore.tui.pictures import Pictures
 from visexplore.tui.terminal import Terminal, drain
+from visexplore.tui.text_search import TextModels, takes_text, why_not
 from visexplore.tui.theme import DARK, LIGHT, MUTED
+from visexplore.tui.weights import Weights, what_a_query_from_outside_costs, what_embedding_costs
 from visexplore.tui.widgets.keys_line import KeysLine
+from visexplore.tui.widgets.picture import Words
 from visexplore.tui.widgets.picture_grid import graphics_after
 from visexplore.tui.widgets.status import StatusLine
 
@@ -69,13 +70,17 @@ if TYPE_CHECKING:
 
 # The windows of tui.screens are imported where they are opened: none is open at the first paint.
 
-# Datasets up to this size are embedded with the first model without being asked: it takes a minute on two cores.
+# Datasets up to this size are embedded without being asked, with a small model: it takes a minute on two cores.
 AUTO_EMBED_AT_START = 3000
 AUTO_EMBED_ON_SWITCH = 500
+# A model with ten times as many parameters (in millions) gets a tenth of that. Not exact: it is no more than a guess.
+_SMALL_MODEL = 10.0
+_UNKNOWN_SIZE = 100.0
 WIDE_FROM = 140
 SMALLEST = (60, 18)
 _ZOOM_PIXELS = 1400
 _MOST_RESTARTS = 3
+_SLOW = 0.3  # seconds after which a search says what it waits for
 
 
 class _Main(Screen[object]):
@@ -128,7 +133,8 @@ class VisexploreApp(App[int]):
         Binding("m", "choose_model", "Models", tooltip="choose a model by typing a part of its name"),
         Binding("n", "step(1)", "Next", tooltip="next image as the query"),
         Binding("p", "step(-1)", "Prev", show=False, tooltip="previous image as the query"),
-        Binding("r", "random", "Random", tooltip="random image as the query"),
+        Binding("r", "random", "Random", show=False, tooltip="random image as the query"),
+        Binding("t", "text_query", "Text", tooltip="search by text: words as the query"),
         Binding("o", "open_picture", "Open", tooltip="a file or an address as the query"),
         Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model"),
         Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays"),
@@ -147,14 +153,20 @@ class VisexploreApp(App[int]):
         self.terminal = terminal
         self.catalogue = catalogue
         self.spec = spec
-        self.model = catalogue.resolve(model).slug
+        checkpoint = catalogue.resolve(model)
+        self.model = checkpoint.slug
         self._names = {self.model: model}  # a slug alone does not find a model outside the catalogue
+        self._checkpoints = {self.model: checkpoint}  # of the models that were chosen
         self.gallery: Gallery | None = None
         self.target: Query | None = None
         self.states: dict[str, CacheState] = {}
         self.jobs: dict[int, Job] = {}
         self._pictures = Pictures(engine)
         self._search = self._states_ticket = 0
+        self._outside_search = 0  # ticket of the unanswered search with a query from outside
+        self._place = -1  # in the dataset, of the last query that was one of its images
+        self._weights = Weights()
+        self._remarks: set[tuple[str, str]] = set()  # that were told
         self._answered: tuple[str, Query, int] | None = None
         self._large: dict[int, Callable[[Image | str], None]] = {}
         self._asked_states = 0.0
@@ -181,7 +193,7 @@ class VisexploreApp(App[int]):
         yield Static("", id="top", markup=False)
         with Horizontal(id="panels"):
             for panel in (
-                CataloguePanel(self.catalogue),
+                CataloguePanel(self.catalogue, self._weights),
                 DatasetPanel(self.terminal, self._pictures),
                 QueryPanel(self.terminal, self._pictures),
             ):
@@ -213,6 +225,12 @@ class VisexploreApp(App[int]):
     def receive(self, event: Event) -> None:
         """Take an event of the engine, from whichever thread."""
         self.post_message(EngineEvent(event))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take what is pasted without the characters that a terminal obeys: fields write what they hold."""
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event = events.Paste("".join(char if printable(char) == char else " " for char in event.text))
+        await super().on_event(event)
 
     def on_resize(self, event: events.Resize) -> None:
         """Show three panels or one, or say that there is no room."""
@@ -350,9 +368,9 @@ class VisexploreApp(App[int]):
             self.states = {}
             self._is_new = True
             self._choose_query(0)
-        elif not target.image_id:
+        elif target.path and not target.image_id:
             self._ask_outside_picture(target)
-        elif target.image_id not in gallery.position_of:
+        elif target.image_id and target.image_id not in gallery.position_of:
             self._choose_query(0)
         self._ask_states()
 
@@ -383,20 +401,37 @@ class VisexploreApp(App[int]):
         return True
 
     def _take_result(self, event: Found) -> None:
-        if event.ticket != self._search or self.target is None:
+        if self._was_left_meanwhile(event.ticket) or event.ticket != self._search or self.target is None:
             return  # the answer to a question that nobody asks any more
+        self._search = 0
         result = event.result.results[0]
         self._answered = (self.model, self.target, result.gallery)
         self._panel(QueryPanel).show_result(self.spec, self.target, result)
+
+    def _was_left_meanwhile(self, ticket: int) -> bool:
+        """Whether an answer is to a query from outside that nobody asks any more; the one that waited for it is asked.
+
+        The engine is asked for one at a time: each may have to load a model first, and it answers them in turn.
+        """
+        if ticket != self._outside_search:
+            return False
+        self._outside_search = 0
+        if ticket == self._search:
+            return False
+        if self.target is not None and not self.target.image_id:
+            self._ask_neighbours()
+        return True
 
     def _job_progress(self, event: JobProgress) -> None:
         job = self.jobs.get(event.ticket)
         if job is None:
             return
-        job.progress = event.progress
+        before, job.progress = job.progress, event.progress
         if job.state == "waiting":
             job.state = "running"
         self._show_status()
+        if before is None or before.stage != event.progress.stage:
+            self._stage_changed(job, before)
         # Neighbours among what is embedded so far: the screen is of use before the job ends.
         if (
             job.model == self.model
@@ -406,34 +441,63 @@ class VisexploreApp(App[int]):
         ):
             self._ask_states()
 
+    def _stage_changed(self, job: Job, before: Progress | None) -> None:
+        if before is not None and before.stage == "downloading":
+            self._look_at_weights(self._checkpoints[job.model])
+        if (job.model, job.spec) == (self.model, self.spec):
+            self._panel(QueryPanel).say(self._why_no_neighbours())
+
+    def _look_at_weights(self, checkpoint: Checkpoint) -> None:
+        """Find out where the weights of a model are by now, and show it."""
+        before = self._weights.status(checkpoint)
+        self._weights.forget(checkpoint)
+        if self._weights.status(checkpoint) is not before:
+            self._panel(CataloguePanel).show_weights(checkpoint)
+
     def _job_done(self, event: JobDone) -> None:
         job = self.jobs.get(event.ticket)
         if job is None:
             return
         job.report = event.reports[0] if event.reports else None
-        job.state = "cancelled" if job.report and job.report.cancelled else "done"
-        if job.report and job.report.skipped:
-            first = job.report.skipped[0]
-            self.notify(
-                f"{len(job.report.skipped):,} of {job.report.images:,} images could not be read, "
-                f"first {cut(first.image_id, 60)}: {printable(first.reason)}",
-                severity="warning", markup=False, timeout=10,
-            )  # fmt: skip
+        # Stopped while it downloaded, it has nothing to report.
+        job.state = "cancelled" if job.report is None or job.report.cancelled else "done"
+        if job.report is not None:
+            self._tell_report(job.report)
+        self._look_at_weights(self._checkpoints[job.model])
         self._show_status()
         self._show_keys()
         if job.spec == self.spec:
             self._ask_states()
 
+    def _tell_report(self, report: EmbedReport) -> None:
+        if report.skipped:
+            first = report.skipped[0]
+            self.notify(
+                f"{len(report.skipped):,} of {report.images:,} images could not be read, "
+                f"first {cut(first.image_id, 60)}: {printable(first.reason)}",
+                severity="warning", markup=False, timeout=10,
+            )  # fmt: skip
+        remarks = [remark for remark in report.remarks if (report.model, remark) not in self._remarks]
+        self._remarks.update((report.model, remark) for remark in remarks)
+        if remarks:
+            self.notify(printable(f"{report.model}: {' '.join(remarks)}"), markup=False, timeout=10)
+
     def _failed(self, event: Failed) -> None:
         text = printable(str(event.error))
+        if self._was_left_meanwhile(event.ticket):
+            return
         if event.ticket in self.jobs:
             job = self.jobs[event.ticket]
             job.state, job.problem = "failed", text
+            self._look_at_weights(self._checkpoints[job.model])
             self._show_status()
             self._show_keys()
             if (job.model, job.spec) == (self.model, self.spec):
                 self._panel(QueryPanel).say(text)
         elif event.ticket == self._search:
+            self._search = 0
+            if isinstance(event.error, NoTextTower):  # where to find one: here, not on the command line
+                text = f"{printable(event.error.message)}; {self._text_models().advice()}."
             self._show_query_alone(text)
             return
         elif self._take_picture(event.ticket, printable(event.error.message)):
@@ -446,6 +510,7 @@ class VisexploreApp(App[int]):
         now = time.monotonic()
         self._deaths = [*(then for then in self._deaths if now - then < 60), now]
         self._pictures.forget_asked()
+        self._outside_search = 0
         text = printable(str(event.error))
         lost, self._large = self._large, {}
         for done in lost.values():
@@ -497,15 +562,17 @@ class VisexploreApp(App[int]):
     def _choose_query(self, position: int) -> None:
         if self.gallery is None or not len(self.gallery):
             return
-        image_id = self.gallery.image_ids[position % len(self.gallery)]
-        self._set_target(Query(image_id=image_id, label=self.gallery.label(position % len(self.gallery))))
-        self._panel(DatasetPanel).show_query(position % len(self.gallery))
+        self._place = position = position % len(self.gallery)
+        self._set_target(Query(image_id=self.gallery.image_ids[position], label=self.gallery.label(position)))
+        self._panel(DatasetPanel).show_query(position)
 
     def _set_target(self, target: Query) -> None:
         self.target = target
         if target.path and not target.image_id:
             self._show_query_alone("Reading the picture ...")
             self._ask_outside_picture(target)
+        elif target.text:
+            self._show_query_alone(f"Searching with {self.model} ...")
         self._ask_neighbours()
 
     def _ask_outside_picture(self, target: Query) -> None:
@@ -523,16 +590,35 @@ class VisexploreApp(App[int]):
             return
         self._search = 0  # an answer still on its way is to another question
         self._show_status()
-        state = self.states.get(self.model)
-        if state is None or not state.embedded:
-            self._show_query_alone(self._why_no_neighbours())
+        if note := self._why_no_neighbours():
+            self._show_query_alone(note)
             return
-        if self._answered == (self.model, self.target, state.embedded):
+        target = self.target
+        if self._answered == (self.model, target, self.states[self.model].embedded):
             return
+        if not target.image_id:
+            self._say_if_slow()
+            if self._outside_search:
+                return  # until that is answered
         self._search = self.engine.ticket()
+        if not target.image_id:
+            self._outside_search = self._search
         self.engine.send(
-            Search(self._search, self.spec, self._model_name, image_id=self.target.image_id, path=self.target.path)
-        )
+            Search(
+                self._search, self.spec, self._model_name,
+                image_id=target.image_id, path="" if target.image_id else target.path, text=target.text,
+            )
+        )  # fmt: skip
+
+    def _say_if_slow(self) -> None:
+        """Say what a search waits for, unless its answer comes at once: what is on the screen is another's."""
+        asked = (self.model, self.target)
+
+        def say() -> None:
+            if self._outside_search and (self.model, self.target) == asked:
+                self._show_query_alone(f"Searching with {self.model} ... the first time, it has to be loaded.")
+
+        self.set_timer(_SLOW, say)
 
     def _show_query_alone(self, note: str) -> None:
         self._answered = None
@@ -540,9 +626,30 @@ class VisexploreApp(App[int]):
             self._panel(QueryPanel).show_query(self.spec, self.target, note)
 
     def _why_no_neighbours(self) -> str:
-        if self._open_job(self.model) is not None:
-            return f"Embedding with {self.model}: neighbours appear as soon as there are some."
-        return f"Not embedded with {self.model} yet: press e to embed {len(self.gallery or ()):,} images."
+        """Say why the query cannot be searched with under the current model; empty if it can."""
+        checkpoint = self._checkpoints[self.model]
+        target = self.target
+        if target is not None and target.text and not takes_text(checkpoint):
+            return f"{why_not(checkpoint)}; {self._text_models().advice()}."
+        state, job = self.states.get(self.model), self._open_job(self.model)
+        if self._is_new and job is None:
+            return "Looking up what is embedded ..."
+        status = self._weights.status(checkpoint)
+        if state is None or not state.embedded:
+            if job is None:
+                return what_embedding_costs(checkpoint, status, len(self.gallery or ()))
+            waits_for_weights = job.is_downloading if job.progress else status is WeightsStatus.TO_DOWNLOAD
+            doing = f"Downloading {self.model}, then embedding" if waits_for_weights else f"Embedding with {self.model}"
+            return f"{doing}: neighbours appear as soon as there are some."
+        if target is None or target.image_id or status is not WeightsStatus.TO_DOWNLOAD or checkpoint.family == OUTSIDE:
+            return ""
+        if job is not None:
+            return f"Downloading {self.model}: neighbours appear when it is here."
+        return what_a_query_from_outside_costs(checkpoint)
+
+    def _text_models(self) -> TextModels:
+        known = {c.slug: c for c in self.catalogue.checkpoints} | self._checkpoints
+        return TextModels(known.values(), self.states, self._weights)
 
     @on(ImageChosen)
     def _image_chosen(self, message: ImageChosen) -> None:
@@ -553,6 +660,8 @@ class VisexploreApp(App[int]):
     @on(ModelChosen)
     def _model_chosen(self, message: ModelChosen) -> None:
         self._use_model(message.model)
+        if self.screen_stack[0].has_class("narrow"):
+            self._show_panel(self._panel(QueryPanel))  # what the choice leads to is nowhere else to be seen
 
     def _use_model(self, model: str) -> None:
         try:
@@ -562,6 +671,8 @@ class VisexploreApp(App[int]):
             return
         self.model = checkpoint.slug
         self._names.setdefault(self.model, model)
+        self._checkpoints.setdefault(self.model, checkpoint)
+        self._look_at_weights(checkpoint)
         self._auto_embed(AUTO_EMBED_ON_SWITCH)
         self._ask_neighbours()  # first, so that the engine searches while the rest is painted
         self._panel(CataloguePanel).show_model(self.model)
@@ -577,9 +688,17 @@ class VisexploreApp(App[int]):
     def _models_at_hand(self) -> list[str]:
         """The models to switch between: what runs here, what the dataset is embedded with, what was named."""
         listed = [
-            c.slug for c in self.catalogue.checkpoints if runs_here(c) or c.slug in self.states or c.slug in self._names
+            c.slug
+            for c in self.catalogue.checkpoints
+            if self._weights.run_here(c) or c.slug in self.states or c.slug in self._names
         ]
-        return [*listed, *(slug for slug in self._names if slug not in listed)]
+        pooled = [slug for slug in self.states if self._is_pooling(slug)]
+        return list(dict.fromkeys([*listed, *pooled, *self._names]))
+
+    def _is_pooling(self, slug: str) -> bool:
+        """Whether it is another pooling of a model of the catalogue, which its slug is enough to find."""
+        base, at, choice = slug.rpartition("@")
+        return bool(at) and choice in POOLINGS and any(c.slug == base for c in self.catalogue.checkpoints)
 
     def action_switch_model(self, step: int) -> None:
         """Use the next or the previous model for the same query."""
@@ -588,29 +707,57 @@ class VisexploreApp(App[int]):
         self._use_model(self._names.get(slug, slug))
 
     def action_choose_model(self) -> None:
-        """Choose a model by typing a part of its name."""
-        commands = [
-            SimpleCommand(
-                escape(printable(f"{checkpoint.slug}  {family.name}")),
-                lambda slug=checkpoint.slug: self._use_model(slug),
-                escape(printable(f"{family.organisation} {family.first_public}")),
-            )
-            for family in self.catalogue.families
-            for checkpoint in family.checkpoints
-        ]
-        self.search_commands(commands, placeholder="Model: type a part of its name")
+        """Choose a model by typing a part of its name, or the id of one that is not listed."""
+        from textual.command import CommandPalette
+
+        from visexplore.tui.screens.model_picker import ModelProvider
+
+        models = ModelProvider(self.screen, self.catalogue, self._weights, self._use_model)
+        placeholder = "Model: a part of its name, NAME@POOLING, or timm:NAME, hf:REPO, a folder"
+        # As Textual's own `search_commands` does it: the provider is called as its class would be.
+        self.push_screen(CommandPalette(providers=[models], placeholder=placeholder))  # type: ignore[list-item]
 
     def action_step(self, step: int) -> None:
         """Make the next or the previous image the query."""
         if self.gallery is None or self.target is None:
             return
-        at = self.gallery.position_of.get(self.target.image_id, -1 if step > 0 else 0)
-        self._choose_query((at + step) % len(self.gallery))
+        self._choose_query(self.gallery.position_of.get(self.target.image_id, self._place) + step)
 
     def action_random(self) -> None:
         """Make any image the query."""
         if self.gallery is not None and len(self.gallery):
             self._choose_query(random.randrange(len(self.gallery)))
+
+    def action_text_query(self) -> None:
+        """Ask for words as the query, and say at once which model will be searched with."""
+        checkpoint = self._checkpoints[self.model]
+        slug = checkpoint.slug
+        hint = f"What the images should show, in a few words.\nEnter searches with {printable(slug)}, Esc leaves."
+        if not takes_text(checkpoint):
+            models = self._text_models()
+            if models.first is None:
+                self.notify(f"{why_not(checkpoint)}; {models.advice()}.", severity="warning", markup=False, timeout=8)
+                return
+            slug = models.first.slug
+            hint = f"{why_not(checkpoint)}.\nEnter goes on with {printable(slug)}, {models.offer()}. Esc leaves."
+
+        def typed(text: str | None) -> None:
+            if text:
+                self._search_text(text, slug)
+
+        from visexplore.tui.screens.ask import Ask
+
+        before = self.target.text if self.target is not None else ""
+        self.push_screen(Ask("Search by text", hint, "a red shoe on white ground", before), typed)
+
+    def _search_text(self, text: str, slug: str) -> None:
+        if slug == self.model:
+            self._set_target(Query(text=text))
+        else:
+            self.target = Query(text=text)
+            self._show_query_alone("")
+            self._use_model(self._names.get(slug, slug))
+        self._show_panel(self._panel(QueryPanel))
 
     def action_open_picture(self) -> None:
         """Ask for a picture from outside as the query."""
@@ -663,10 +810,18 @@ class VisexploreApp(App[int]):
         state = self.states.get(self.model)
         # A store of which no image is as it was (the files were written anew) is as good as none: what has the same
         # bytes is taken from it without the model.
-        if self.gallery is None or len(self.gallery) > most or (state and state.embedded + state.failed):
+        checkpoint = self._checkpoints[self.model]
+        parameters = checkpoint.image_tower_parameters_m or checkpoint.parameters_m or _UNKNOWN_SIZE
+        most = int(most * _SMALL_MODEL / max(_SMALL_MODEL, parameters))
+        if (
+            self._is_new
+            or self.gallery is None
+            or len(self.gallery) > most
+            or (state and state.embedded + state.failed)
+        ):
             return
         tried = any(job.model == self.model and job.spec == self.spec for job in self.jobs.values())
-        if not tried and runs_here(self.catalogue.resolve(self._model_name)):
+        if not tried and self._weights.run_here(checkpoint):
             self.action_embed()
 
     def action_embed(self) -> None:
@@ -729,7 +884,7 @@ class VisexploreApp(App[int]):
         from visexplore.tui.screens.zoom import Subject, Zoom
 
         panel = self._panel(QueryPanel)
-        name = self.target.image_id or self.target.path
+        name = self.target.image_id or self.target.path or f"“{self.target.text}”"
         subjects = [Subject(self.target.image_id, "Query", f"{self.target.label or ''}  {name}".strip())]
         for neighbour in panel.neighbours:
             facts = f"{neighbour.label or ''}  {neighbour.image_id}".strip()
@@ -740,7 +895,10 @@ class VisexploreApp(App[int]):
             lambda cell: panel.move_cursor(cell or 0),
         )
 
-    def _load_large(self, image_id: str, done: Callable[[Image | str], None]) -> None:
+    def _load_large(self, image_id: str, done: Callable[[Image | Words | str], None]) -> None:
+        if not image_id and self.target is not None and self.target.text:
+            self.call_later(done, Words(self.target.text))  # not before who asks is ready for an answer
+            return
         ticket = self.engine.ticket()
         self._large[ticket] = done
         path = "" if image_id or self.target is None else self.target.path
@@ -797,7 +955,7 @@ class VisexploreApp(App[int]):
 
 
 _PANEL_ACTIONS = frozenset(
-    {"panel", "next_panel", "switch_model", "choose_model", "step", "random", "open_picture", "embed",
+    {"panel", "next_panel", "switch_model", "choose_model", "step", "random", "text_query", "open_picture", "embed",
      "stop_embedding", "zoom", "filter", "jobs", "open_dataset", "help", "quit"}
 )  # fmt: skip
 

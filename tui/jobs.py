@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,25 +46,47 @@ class Job:
         """Whether the engine still has to end it."""
         return self.state in ("waiting", "running", "stopping")
 
+    @property
+    def is_downloading(self) -> bool:
+        """Whether the weights of the model are on their way."""
+        return self.is_open and self.progress is not None and self.progress.stage == "downloading"
+
     def sentence(self) -> str:
         """Say where the job stands."""
-        if self.state in ("done", "cancelled") and self.report is not None:
-            embedded = f"{count(self.report.embedded, 'image')} embedded"
-            rate = f", {self.report.images_per_second:,.1f}/s" if self.report.embedded else ""
-            skipped = f", {len(self.report.skipped):,} unreadable" if self.report.skipped else ""
-            stopped = "stopped: " if self.state == "cancelled" else ""
-            return f"{stopped}{embedded}{rate}{skipped}"
-        if self.state == "failed":
-            return self.problem
+        if not self.is_open:
+            return self._outcome()
         if self.state == "stopping":
             return "stopping"
         if self.state == "waiting" or self.progress is None:
             return "waits for its turn"
         return progress_sentence(self.progress)
 
+    def _outcome(self) -> str:
+        if self.state == "failed":
+            return self.problem
+        if self.report is None:
+            was_downloading = self.progress is not None and self.progress.stage == "downloading"
+            return "stopped: what was downloaded is kept" if was_downloading else "stopped"
+        embedded = f"{count(self.report.embedded, 'image')} embedded"
+        rate = f", {self.report.images_per_second:,.1f}/s" if self.report.embedded else ""
+        if rate and self.report.precision not in ("", "float32"):
+            rate += f" in {self.report.precision}"
+        skipped = f", {len(self.report.skipped):,} unreadable" if self.report.skipped else ""
+        stopped = "stopped: " if self.state == "cancelled" else ""
+        return f"{stopped}{embedded}{rate}{skipped}"
+
+
+def amounts(progress: Progress) -> tuple[int, int]:
+    """Return how much of how much is done, in bytes or images; zeros where there is nothing to count."""
+    if progress.stage == "downloading":
+        return progress.bytes_done, progress.bytes_total
+    return (progress.done, progress.total) if progress.stage == "embedding" else (0, 0)
+
 
 def progress_sentence(progress: Progress) -> str:
-    """Say in a few words how far an embedding is, how fast, and what sets the pace."""
+    """Say in a few words how far a job is, how fast, and what sets the pace."""
+    if progress.stage == "downloading":
+        return "  ".join(_download_parts(progress)) or "waiting for the hub"
     if progress.stage == "loading":
         return "loading the model"
     if progress.stage == "waiting":
@@ -78,3 +101,16 @@ def progress_sentence(progress: Progress) -> str:
     if progress.failed:
         parts.append(f"{progress.failed:,} unreadable")
     return "  ".join(parts)
+
+
+def _download_parts(progress: Progress) -> Iterator[str]:
+    total = progress.bytes_total
+    if total:
+        digits = 0 if total >= 1e7 else 1
+        yield f"{progress.bytes_done / 1e6:,.{digits}f} of {total / 1e6:,.{digits}f} MB"
+    elif progress.bytes_done:
+        yield f"{progress.bytes_done / 1e6:,.0f} MB"
+    if rate := progress.bytes_per_second:
+        yield f"{rate / 1e6:,.{0 if rate >= 1e7 else 1}f} MB/s" if rate >= 1e6 else f"{rate / 1e3:,.0f} kB/s"
+    if progress.eta_seconds is not None:
+        yield f"{duration(progress.eta_seconds)} left"

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from textual.content import Content
 
-from visexplore.core.catalogue import Checkpoint, Family, WeightsStatus, weights_status
+from visexplore.core.catalogue import POOLINGS, Checkpoint, Family, WeightsStatus
 from visexplore.core.text import printable
+from visexplore.tui.text_search import takes_text
 from visexplore.tui.theme import MUTED
+from visexplore.tui.weights import download_size
 
 
 def _fact(name: str, value: object) -> Content:
@@ -19,8 +21,8 @@ def _heading(text: str) -> Content:
     return Content.styled(printable(text), "bold $primary")
 
 
-def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[Content]:
-    """Yield what is known of one checkpoint."""
+def checkpoint_facts(checkpoint: Checkpoint, status: WeightsStatus) -> Iterator[Content]:
+    """Yield what is known of one checkpoint, whose weights are where `status` says."""
     yield _heading(checkpoint.slug)
     yield _fact("id", f"{checkpoint.loader}:{checkpoint.id}")
     if checkpoint.seed_name:
@@ -28,17 +30,20 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[Content]:
     size = ", ".join(
         part for part in (f"{checkpoint.input_size} px" * bool(checkpoint.input_size), checkpoint.resize) if part
     )
-    weights = f"{checkpoint.weights_mb:,.0f} MB, " if checkpoint.weights_mb else ""
+    weights = ", ".join(part for part in (download_size(checkpoint), status.value) if part)
+    searches_text = checkpoint.has_text_tower and takes_text(checkpoint)
+    licence = f"{checkpoint.licence} ({checkpoint.licence_note})" if checkpoint.licence_note else checkpoint.licence
     parameters = f"{checkpoint.parameters_m:,.1f} M" if checkpoint.parameters_m else ""
     if parameters and checkpoint.image_tower_parameters_m:
         parameters += f" ({checkpoint.image_tower_parameters_m:,.1f} M for an image)"
     values = {
+        "weights": weights,
+        "licence": licence,
+        "text tower": "yes: t searches with words" if searches_text else "no: images only",
         "embedding": f"{checkpoint.dim} numbers" if checkpoint.dim else "",
         "pooling": checkpoint.pooling,
         "input": size,
         "parameters": parameters,
-        "weights": weights + weights_status(checkpoint).value,
-        "licence": checkpoint.licence,
         "takes": checkpoint.modality,
         "trained on": checkpoint.training_data,
         "note": checkpoint.notes,
@@ -46,7 +51,18 @@ def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[Content]:
     yield from (_fact(name, value) for name, value in values.items() if value)
     if checkpoint.unreleased:
         yield _fact(WeightsStatus.UNRELEASED.value, checkpoint.unreleased)
+    else:
+        yield from _other_poolings(checkpoint)
     yield Content("")
+
+
+def _other_poolings(checkpoint: Checkpoint) -> Iterator[Content]:
+    """Say what else can be kept of an image; which of it a model has is known for certain once it is loaded."""
+    yield Content("")
+    yield _fact("other poolings", f"another model each; m, then for example {checkpoint.slug}@gem")
+    for name, meaning in POOLINGS.items():
+        if checkpoint.has_text_tower or name not in ("projected", "unprojected"):
+            yield _fact(f"@{name}", meaning)
 
 
 def family_facts(family: Family) -> Iterator[Content]:

@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import pytest
 from PIL import Image, ImageDraw
 from textual import events
 from textual.app import App
@@ -27,7 +29,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Static
 
-from visexplore.core.catalogue import Catalogue, Checkpoint, Family, Paper, SeedEntry
+from visexplore.core.catalogue import Catalogue, Checkpoint, Family, Paper, SeedEntry, default_hub_cache
 from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
@@ -68,7 +70,7 @@ from visexplore.tui.widgets.picture_grid import PictureGrid, Strip
 LITE0, LITE1, LITE2 = "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"
 """Models whose weights are installed with visexplore, so that they run here."""
 CLIP, UNRELEASED = "clip-vit-b32", "secret"
-"""A model that would have to be downloaded, and a family without any weights."""
+"""A model that would have to be downloaded and has a text tower, and a family without any weights."""
 WIDE, MIDDLE, NARROW = (140, 36), (120, 40), (80, 24)
 """Sizes of the terminal: the first shows three panels, the others one at a time."""
 SPEC = "/photos"
@@ -136,6 +138,7 @@ def catalogue(*more: Family) -> Catalogue:
     clip = Checkpoint(
         id="openai/clip-vit-base-patch32", loader="transformers", slug=CLIP, family="clip", dim=512, input_size=224,
         parameters_m=151.3, weights_mb=605, licence="MIT", modality="image and text", has_text_tower=True,
+        pooling="pooled class token, projected", licence_note="the repository's",
     )  # fmt: skip
     return Catalogue(
         (
@@ -157,6 +160,17 @@ def catalogue(*more: Family) -> Catalogue:
     )  # fmt: skip
 
 
+def put_on_disk(patch: pytest.MonkeyPatch, folder: Path, checkpoint: Checkpoint | None = None) -> None:
+    """Let a hub's cache in `folder` look as if a download of a model (CLIP unless told) had ended."""
+    checkpoint = checkpoint or catalogue().find(CLIP)
+    patch.setenv("HF_HOME", str(folder))
+    repository = default_hub_cache() / f"models--{checkpoint.hub_id.replace('/', '--')}"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0123abcd")
+    (repository / "snapshots" / "0123abcd").mkdir(parents=True)
+    (repository / "snapshots" / "0123abcd" / "model.safetensors").touch()
+
+
 # ---- the engine
 
 
@@ -164,7 +178,8 @@ class ScriptedEngine:
     """Answers the app's requests in the app's own loop; what it answers, and when, the test decides.
 
     Neighbours of the image at position p under the model with the number m are the images at p+1, p+2, ... in steps
-    of m: every model finds others. A search takes 3 ms, whatever the clock says.
+    of m: every model finds others. A text is taken for the image that has as many letters as position.
+    A search takes 3 ms, whatever the clock says.
 
     Args:
         datasets: that can be opened.
@@ -246,7 +261,18 @@ class ScriptedEngine:
         stage = known.pop("stage", "embedding")
         self.on_event(JobProgress(request.ticket, Progress(request.models[0], stage, done, total, **known)))
 
-    def finish(self, *, job: int = 0, skipped: tuple[SkippedImage, ...] = (), cancelled: bool = False) -> None:
+    def download(self, megabytes: int, *, of: int = 605, job: int = 0, **facts: Any) -> None:
+        """Tell how much of the weights for an open job has come: 21 MB a second."""
+        request, rate = self.jobs[job], 21e6
+        known = {
+            "bytes_done": megabytes * 1_000_000, "bytes_total": of * 1_000_000, "bytes_per_second": rate,
+            "eta_seconds": (of - megabytes) * 1e6 / rate,
+        } | facts  # fmt: skip
+        self.on_event(JobProgress(request.ticket, Progress(request.models[0], "downloading", **known)))
+
+    def finish(
+        self, *, job: int = 0, skipped: tuple[SkippedImage, ...] = (), cancelled: bool = False, **facts: Any
+    ) -> None:
         """End an open job, with everything embedded unless it is cancelled."""
         request = self.jobs.pop(job)
         key, total = (request.spec, request.models[0]), len(self.datasets[request.spec])
@@ -255,9 +281,13 @@ class ScriptedEngine:
         self.unreadable[key] = len(skipped)
         report = EmbedReport(
             model=key[1], dataset=key[0], images=total, embedded=self.embedded.get(key, 0), reused=0, skipped=skipped,
-            seconds=5.0, images_per_second=20.0, bottleneck="model", store="/home/store", cancelled=cancelled,
+            seconds=5.0, images_per_second=20.0, bottleneck="model", store="/home/store", cancelled=cancelled, **facts,
         )  # fmt: skip
         self.on_event(JobDone(request.ticket, (report,)))
+
+    def stop_download(self, *, job: int = 0) -> None:
+        """End an open job that was cancelled before it embedded anything: there is nothing to report."""
+        self.on_event(JobDone(self.jobs.pop(job).ticket, ()))
 
     def fail_job(self, error: VisexploreError, *, job: int = 0) -> None:
         """Let an open job fail."""
@@ -328,13 +358,13 @@ class ScriptedEngine:
         neighbours = self.neighbours(request)
         gallery = self.embedded[request.spec, request.model]
         at = dataset.image_ids.index(request.image_id) if request.image_id else None
-        query = Query(request.image_id, request.path, None if at is None else dataset.labels[at])
+        query = Query(request.image_id, request.path, None if at is None else dataset.labels[at], request.text)
         result = ModelResult(request.model, "0123abcd", 1280, 0.003, gallery, neighbours)
         return QueryResult(dataset.spec, query, (result,))
 
     def _neighbours(self, request: Search) -> tuple[Neighbour, ...]:
         dataset = self.datasets[request.spec]
-        at = dataset.image_ids.index(request.image_id) if request.image_id else -1
+        at = dataset.image_ids.index(request.image_id) if request.image_id else len(request.text) or -1
         step = (int(request.model[-1]) if request.model[-1].isdigit() else 0) + 1
         hits = [(at + n * step) % len(dataset) for n in range(1, request.k + 1)]
         hits = [hit for hit in dict.fromkeys(hits) if hit != at]
@@ -453,9 +483,9 @@ class Session:
         """The screen as the terminal shows it."""
         return "\n".join(self.lines)
 
-    def text_of(self, selector: str) -> str:
+    def text_of(self, place: str | Widget) -> str:
         """Return what the terminal shows where a widget is; nothing if it is hidden."""
-        widget = self.app.screen.query_one(selector)
+        widget = self.app.screen.query_one(place) if isinstance(place, str) else place
         region = widget.region
         strips = self.app.screen._compositor.render_strips()[region.y : region.bottom]
         return "\n".join(strip.crop(region.x, region.right).text.rstrip() for strip in strips)
@@ -471,8 +501,8 @@ class Session:
 
     @property
     def head(self) -> str:
-        """The lines above the query's pictures."""
-        return self.content_of("#query-head")
+        """The lines above the query's pictures: its name, then what is known or missing."""
+        return f"{self.content_of('#query-head')}\n{self.content_of('#query-note')}"
 
     @property
     def panel(self) -> str:
@@ -491,9 +521,9 @@ class Session:
 
     @property
     def query(self) -> str:
-        """The image that is searched with."""
+        """The image or the text that is searched with."""
         assert self.app.target is not None
-        return self.app.target.image_id or self.app.target.path
+        return self.app.target.image_id or self.app.target.path or self.app.target.text
 
     @property
     def strip(self) -> Strip:

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
-from tests.tui.scripted_engine import CLIP, LITE0, LITE1, MIDDLE, NARROW, WIDE, ScriptedEngine, explore, photos
+from tests.tui.scripted_engine import (
+    CLIP,
+    LITE0,
+    LITE1,
+    MIDDLE,
+    NARROW,
+    WIDE,
+    ScriptedEngine,
+    Session,
+    catalogue,
+    explore,
+    photos,
+    put_on_disk,
+)
+from visexplore.core.catalogue import LIBRARIES, Checkpoint, Family
 from visexplore.core.engine import AskCacheStates, Cancel, Embed
 from visexplore.core.errors import CannotLoadModel
 from visexplore.core.messages import SkippedImage
@@ -38,6 +55,38 @@ class TestStartingByItself:
         async with explore(ScriptedEngine(photos(12)), model=CLIP) as session:
             assert session.engine.asked(Embed) == []
             assert "press e" in session.head
+
+    async def test_a_large_model_is_begun_with_on_fewer_images(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        put_on_disk(monkeypatch, tmp_path)
+        most = AUTO_EMBED_AT_START * 10 // 151  # it has 151 million parameters
+        async with explore(ScriptedEngine(photos(most)), model=CLIP) as session:
+            assert [job.models for job in session.engine.asked(Embed)] == [(CLIP,)]
+        async with explore(ScriptedEngine(photos(most + 1)), model=CLIP) as session:
+            assert session.engine.asked(Embed) == []
+
+    async def test_a_large_model_that_is_passed_by_is_not_begun_with(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        put_on_disk(monkeypatch, tmp_path)
+        async with explore(ScriptedEngine(photos(100), embedded=[LITE0])) as session:
+            await session.press("left_square_bracket")
+            assert session.app.model == CLIP
+            assert session.engine.asked(Embed) == []
+            assert session.head.splitlines()[1] == f"Not embedded with {CLIP} yet: press e to embed 100 images."
+
+    async def test_nothing_is_begun_or_said_to_be_missing_before_it_is_known_what_is_embedded(self) -> None:
+        engine = ScriptedEngine(photos(12), embedded=[LITE0, LITE1])
+        engine.hold(AskCacheStates)
+        async with explore(engine) as session:
+            assert session.head.splitlines()[1] == "Looking up what is embedded ..."
+            await session.press("right_square_bracket")
+            assert engine.asked(Embed) == []
+            engine.release()
+            await session.settle()
+            assert len(session.neighbours) == 5
+            assert engine.asked(Embed) == []
 
     async def test_not_again_after_it_was_stopped(self) -> None:
         async with explore(ScriptedEngine(photos(12))) as session:
@@ -135,6 +184,17 @@ class TestWhileItRuns:
             assert session.status.startswith(LITE0)
             assert session.status.endswith("(+1 waiting: J)")
 
+    async def test_the_jobs_window_tells_of_the_one_under_the_cursor_in_full(self) -> None:
+        async with explore(ScriptedEngine(photos(4000))) as session:
+            await session.press("e", "right_square_bracket", "e")
+            session.engine.fail_job(CannotLoadModel("The weights are not here: " + "nobody answers " * 5, "Go online."))
+            await session.press("J")
+            words = " ".join(session.text_of("#job-in-full").split())
+            assert words.startswith(f"photos with {LITE0}: The weights are not here: nobody answers")
+            assert words.endswith("Go online.")
+            await session.press("j")
+            assert session.text_of("#job-in-full").strip() == f"photos with {LITE1}: waits for its turn"
+
     async def test_the_jobs_window_follows_it(self) -> None:
         async with explore(ScriptedEngine(photos(100))) as session:
             await session.press("J")
@@ -143,6 +203,129 @@ class TestWhileItRuns:
             session.app.screen._refresh()  # type: ignore[attr-defined] - it looks twice a second
             await session.settle()
             assert "25/100  20.0/s" in session.text_of("#jobs")
+
+
+def row_of_clip(session: Session) -> str:
+    """Return what the list of models says of CLIP."""
+    return next(line for line in session.text_of("#models").splitlines() if CLIP in line)
+
+
+class TestDownloading:
+    """A model that is not on this machine is fetched first, by the same job."""
+
+    @staticmethod
+    async def begin(session: Session) -> None:
+        """Choose the model to download and start."""
+        await session.press("e")
+        assert isinstance(session.engine, ScriptedEngine)
+        session.engine.download(210)
+        await session.settle()
+
+    async def test_the_status_line_tells_bytes_rate_and_time_left(self) -> None:
+        async with explore(ScriptedEngine(photos(100)), MIDDLE, model=CLIP) as session:
+            await self.begin(session)
+            assert session.status == f"downloading {CLIP}  ██████░░░░░░░░░░░░░░  210 of 605 MB  21 MB/s  0:19 left"
+
+    async def test_80_columns_have_room_for_all_that(self) -> None:
+        async with explore(ScriptedEngine(photos(100)), NARROW, model=CLIP) as session:
+            await self.begin(session)
+            assert f"downloading {CLIP}  ██░░░░  210 of 605 MB  21 MB/s  0:19 left" in session.text_of("#status")
+
+    async def test_loading_and_embedding_follow(self) -> None:
+        async with explore(ScriptedEngine(photos(100)), MIDDLE, model=CLIP) as session:
+            await self.begin(session)
+            assert session.head.splitlines()[1].startswith(f"Downloading {CLIP}, then embedding: neighbours appear")
+            session.engine.progress(0, stage="loading")
+            await session.settle()
+            assert session.status == f"embedding photos with {CLIP}  loading the model"
+            assert session.head.splitlines()[1].startswith(f"Embedding with {CLIP}: neighbours appear")
+            session.engine.progress(25)
+            await session.settle()
+            assert "25/100  20.0/s" in session.status
+
+    async def test_it_can_be_stopped(self) -> None:
+        async with explore(ScriptedEngine(photos(100)), model=CLIP) as session:
+            await self.begin(session)
+            session.engine.hold(Cancel)
+            await session.press("e")
+            assert session.status == f"downloading {CLIP}  stopping"
+            session.engine.stop_download()
+            await session.settle()
+            assert session.status == f"photos with {CLIP}: stopped: what was downloaded is kept"
+            assert "press e to download 605 MB" in session.head
+            assert "e Embed" in session.lines[-1]
+
+    async def test_the_jobs_window_tells_it_too(self) -> None:
+        async with explore(ScriptedEngine(photos(100)), model=CLIP) as session:
+            await self.begin(session)
+            await session.press("J")
+            assert f"photos with {CLIP}: downloading 210 of 605 MB  21 MB/s  0:19 left" in session.text_of("#jobs")
+
+    async def test_when_it_has_ended_the_list_and_the_facts_say_on_disk(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        async with explore(ScriptedEngine(photos(100)), WIDE, model=CLIP) as session:
+            await asyncio.sleep(0.3)  # the facts follow when the cursor rests
+            await self.begin(session)
+            assert "605 MB" in row_of_clip(session)
+            assert "605 MB, to download" in session.content_of("#facts")
+            put_on_disk(monkeypatch, tmp_path)
+            session.engine.progress(0, stage="loading")
+            await session.settle()
+            assert "on disk" in row_of_clip(session)
+            assert "605 MB, on disk" in session.content_of("#facts")
+
+    async def test_and_it_is_one_of_the_models_to_switch_between(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        async with explore(ScriptedEngine(photos(100), embedded=[LITE0])) as session:
+            await session.press("1", "home", "enter", "e")
+            put_on_disk(monkeypatch, tmp_path)
+            session.engine.finish()
+            await session.settle()
+            assert CLIP in [c.slug for c in session.app.catalogue.checkpoints if session.app._weights.run_here(c)]
+            assert len(session.neighbours) == 5
+
+    async def test_without_a_network_the_sentence_says_so(self) -> None:
+        offline = CannotLoadModel("The weights of clip-vit-b32 cannot be fetched: there is no network", "Go online.")
+        async with explore(ScriptedEngine(photos(100)), WIDE, model=CLIP) as session:
+            await session.press("e")
+            session.engine.fail_job(offline)
+            await session.settle()
+            told = "The weights of clip-vit-b32 cannot be fetched: there is no network. Go online."
+            assert (session.head.splitlines()[1], session.status, session.notes) == (told, told, [told])
+            assert "605 MB" in row_of_clip(session)
+
+    async def test_a_model_fetched_meanwhile_by_another_program_is_seen_when_it_is_chosen(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        async with explore(ScriptedEngine(photos(600), embedded=[LITE0]), WIDE) as session:
+            put_on_disk(monkeypatch, tmp_path)
+            await session.press("1", "home", "enter")
+            assert session.head.splitlines()[1] == f"Not embedded with {CLIP} yet: press e to embed 600 images."
+            assert "on disk" in row_of_clip(session)
+
+    async def test_a_library_that_is_missing_is_told_before_anything_is_downloaded(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(LIBRARIES, "transformers", "no_such_library")
+        async with explore(ScriptedEngine(photos(100)), model=CLIP) as session:
+            assert session.head.splitlines()[1] == f"{CLIP} needs no_such_library, which is not installed."
+
+    async def test_what_is_not_known_is_not_told(self) -> None:
+        nameless = Checkpoint(id="a/b", loader="transformers", slug="mine", family="mine")
+        models = catalogue(Family(id="mine", checkpoints=(nameless,)))
+        async with explore(ScriptedEngine(photos(100)), MIDDLE, models=models, model="mine") as session:
+            assert session.head.splitlines()[1] == (
+                "mine is not on this machine: press e to download its weights and embed 100 images."
+            )
+            await session.press("e")
+            session.engine.download(0, bytes_total=0, bytes_per_second=0.0, eta_seconds=None)
+            await session.settle()
+            assert session.status == "downloading mine  waiting for the hub"
+            session.engine.download(3, bytes_total=0, bytes_per_second=0.0, eta_seconds=None)
+            await session.settle()
+            assert session.status == "downloading mine  3 MB"
 
 
 class TestHowItEnds:
@@ -159,6 +342,22 @@ class TestHowItEnds:
             await session.settle()
             assert session.notes == ["1 of 100 images could not be read, first bag/007.jpg: cut off after 12 kB"]
             assert session.status.endswith("99 images embedded, 20.0/s, 1 unreadable")
+
+    async def test_half_precision_is_named(self) -> None:
+        async with explore(ScriptedEngine(photos(100))) as session:
+            session.engine.finish(precision="bfloat16")
+            await session.settle()
+            assert session.status == f"photos with {LITE0}: 100 images embedded, 20.0/s in bfloat16"
+
+    async def test_what_was_decided_at_loading_is_told_once(self) -> None:
+        async with explore(ScriptedEngine(photos(100))) as session:
+            session.engine.finish(remarks=("It embeds in float32.", "Its size was derived."))
+            await session.settle()
+            assert session.notes == [f"{LITE0}: It embeds in float32. Its size was derived."]
+            await session.press("e")
+            session.engine.finish(remarks=("It embeds in float32.", "Something new."))
+            await session.settle()
+            assert session.notes[1:] == [f"{LITE0}: Something new."]
 
     async def test_the_models_and_the_images_say_so(self) -> None:
         async with explore(ScriptedEngine(photos(100)), WIDE) as session:
@@ -209,6 +408,10 @@ class TestModelsOutsideTheCatalogue:
         async with explore(engine, model=name) as session:
             assert session.app.model == "timm-resnet18-a1-in1k"
             assert engine.asked(Embed) == [], "it has to be downloaded"
+            assert session.head.splitlines()[1] == (
+                "Not embedded with timm-resnet18-a1-in1k yet: press e to download its weights, unless they are here, "
+                "and embed 12 images."
+            )
             await session.press("e")
             assert engine.asked(Embed)[0].models == (name,)
 

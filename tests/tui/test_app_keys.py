@@ -27,11 +27,12 @@ from tests.tui.scripted_engine import (
     explore,
     make_app,
     photos,
+    put_on_disk,
     settle,
 )
-from visexplore.core.catalogue import runs_here
+from visexplore.core.catalogue import Catalogue, Checkpoint, Family, runs_here
 from visexplore.core.engine import AskPicture, Cancel, Embed, OpenDataset, Search
-from visexplore.core.errors import UnreadableImage
+from visexplore.core.errors import NoTextTower, UnreadableImage
 from visexplore.tui.app import VisexploreApp
 from visexplore.tui.screens.ask import Ask
 from visexplore.tui.screens.help import Help
@@ -240,6 +241,28 @@ class TestEnter:
             assert session.head.splitlines()[1].startswith(LITE1)
             assert session.query == "bag/000.jpg"
 
+    async def test_on_a_model_leads_to_the_query_where_only_one_panel_is_seen(self) -> None:
+        async with explore(two_models(), NARROW) as session:
+            await session.press("1", "down", "enter")
+            assert (session.panel, session.focus) == ("query", "strip")
+
+    async def test_on_a_model_stays_in_the_list_where_both_are_seen(self) -> None:
+        async with explore(two_models(), WIDE) as session:
+            await session.press("1", "down", "enter")
+            assert (session.panel, session.focus) == ("catalogue", "models")
+
+    async def test_on_a_model_that_is_not_here_tells_what_it_costs_and_waits(self) -> None:
+        async with explore(two_models()) as session:
+            await session.press("1", "home", "enter")
+            assert session.app.model == CLIP
+            assert session.head.splitlines()[1] == (
+                "clip-vit-b32 is not on this machine: press e to download 605 MB (licence: MIT) and embed 12 images."
+            )
+            assert session.engine.asked(Embed) == []
+            await session.press("e")
+            assert session.engine.asked(Embed)[-1].models == (CLIP,)
+            assert session.head.splitlines()[1].startswith("Downloading clip-vit-b32, then embedding: neighbours")
+
     async def test_on_a_family_without_weights_says_why_not(self) -> None:
         async with explore(two_models()) as session:
             await session.press("1", "end", "enter")
@@ -279,7 +302,8 @@ class TestSwitchingModels:
             await session.press("n", "right_square_bracket")
             assert session.app.model == LITE1
             assert session.query == "bag/001.jpg"
-            assert session.engine.asked(Search)[-1] == Search(session.app._search, "/photos", LITE1, "bag/001.jpg")
+            last = session.engine.asked(Search)[-1]
+            assert last == Search(last.ticket, "/photos", LITE1, "bag/001.jpg")
             assert LITE1 in session.head
             assert session.neighbours[0] == "1 0.940 ✓\nbag"
             assert session.neighbours[1] == "2 0.890 ✗\nchair"
@@ -304,6 +328,15 @@ class TestSwitchingModels:
         async with explore(ScriptedEngine(photos(12), embedded=[LITE0, CLIP])) as session:
             await session.press("left_square_bracket")
             assert session.app.model == CLIP
+
+    async def test_and_the_poolings_that_it_is_embedded_with(self) -> None:
+        engine = ScriptedEngine(photos(12), embedded=[LITE0, LITE1, LITE2, f"{LITE0}@gem", "unknown@gem", "gone"])
+        async with explore(engine) as session:
+            await session.press("left_square_bracket")
+            assert session.app.model == f"{LITE0}@gem"
+            assert engine.asked(Search)[-1].model == f"{LITE0}@gem"
+            await session.press("left_square_bracket")
+            assert session.app.model == LITE2
 
     async def test_the_list_marks_the_current_model_and_what_is_embedded(self) -> None:
         engine = ScriptedEngine(photos(12), embedded={LITE0: 12, LITE1: 5})
@@ -368,6 +401,58 @@ class TestChoosingAModel:
             await choose_found(session)
             assert session.app.model == LITE1
             assert session.head.splitlines()[1].startswith(LITE1)
+
+    async def test_it_tells_what_a_model_costs(self) -> None:
+        async with explore(two_models(), WIDE) as session:
+            await session.press("m", *"clip")
+            await session.app.workers.wait_for_complete()
+            await session.settle()
+            assert "OpenAI 2021-02-26, 605 MB, texts too" in session.text
+
+    @pytest.mark.parametrize(
+        ("name", "slug"),
+        [("efficientnet-lite0@gem", "efficientnet-lite0@gem"), ("timm:resnet18.a1_in1k", "timm-resnet18-a1-in1k")],
+    )
+    async def test_what_is_not_listed_is_chosen_by_its_whole_id(self, name: str, slug: str) -> None:
+        async with explore(two_models()) as session:
+            await session.press("m", *name)
+            await choose_found(session)
+            assert session.app.model == slug
+            await session.press("e")
+            assert session.engine.asked(Embed)[-1].models == (name,)
+
+    @pytest.mark.parametrize("half", ["timm:x:~nobody-of-that-name/a", "timm:x:" + "a" * 300, "hf:", "@", "~", "./"])
+    async def test_half_an_id_does_no_harm(self, half: str) -> None:
+        async with explore(two_models()) as session:
+            await session.press("m")
+            session.app.screen.query_one(Input).value = half
+            await session.app.workers.wait_for_complete()
+            await session.settle()
+            await session.press("escape")
+            assert session.app.is_running
+            assert (len(session.app.screen_stack), session.app.model) == (1, LITE0)
+
+    async def test_a_folder_is_not_taken_for_a_model_before_it_is_named_as_one(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "lite").mkdir()
+        (tmp_path / "lite" / "config.json").write_text('{"architecture": "resnet18"}')
+        monkeypatch.chdir(tmp_path)
+        async with explore(two_models()) as session:
+            await session.press("m", *"lite")
+            await session.app.workers.wait_for_complete()
+            await session.settle()
+            options = session.app.screen.query_one(OptionList).options
+            assert {str(option.prompt).split()[0] for option in options} == {LITE0, LITE1, LITE2}
+            await session.press("escape", "m", *"./lite")
+            await choose_found(session)
+            assert session.app.model == "lite"
+
+    async def test_the_list_marks_the_model_whose_pooling_is_chosen(self) -> None:
+        async with explore(two_models(), WIDE, model=f"{LITE1}@gem") as session:
+            row = next(line for line in session.text_of("#models").splitlines() if LITE1 in line)
+            assert row.split()[:2] == [">+", LITE1]
+            assert row_of(session, "#models") == LITE1
 
     async def test_escape_leaves_everything_as_it_was(self) -> None:
         async with explore(two_models()) as session:
@@ -455,12 +540,12 @@ class TestOutsidePictures:
             assert session.strip.cells[0].picture._note == "No such file"
             assert session.neighbours == []
 
-    async def test_next_leads_back_into_the_dataset(self) -> None:
+    async def test_next_and_previous_lead_back_to_where_one_was(self) -> None:
         async with explore(two_models()) as session:
-            await session.press("o", *"cat", "enter", "n")
-            assert session.query == "bag/000.jpg"
+            await session.press("n", "n", "o", *"cat", "enter", "n")
+            assert session.query == "bag/003.jpg"
             await session.press("o", *"cat", "enter", "p")
-            assert session.query == "mug/011.jpg"
+            assert session.query == "bag/002.jpg"
 
     async def test_the_same_picture_again_is_searched_again(self) -> None:
         async with explore(two_models()) as session:
@@ -487,6 +572,236 @@ class TestOutsidePictures:
             assert (last.model, last.path) == (LITE1, "cat")
             assert session.head.splitlines()[1].startswith(LITE1)
             assert session.strip.cells[0].picture._image is not None
+
+
+class TestTextQueries:
+    @pytest.fixture
+    def engine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ScriptedEngine:
+        """A dataset that is embedded with lite0 and CLIP, which is on this machine and has a text tower."""
+        put_on_disk(monkeypatch, tmp_path)
+        return ScriptedEngine(photos(20), embedded=[LITE0, CLIP])
+
+    async def test_t_searches_with_words(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t")
+            assert isinstance(session.app.screen, Ask)
+            assert "Enter searches with clip-vit-b32" in session.text
+            await session.press(*"red bag", "enter")
+            last = engine.asked(Search)[-1]
+            assert last == Search(last.ticket, "/photos", CLIP, text="red bag")
+            assert session.head.splitlines()[0] == "“red bag”  (text)"
+            assert session.head.splitlines()[1].startswith("clip-vit-b32  1280-d  20 images searched")
+            assert len(session.neighbours) == 5
+            assert session.panel == "query"
+
+    async def test_the_words_stand_in_the_place_of_the_picture(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t", *"a red bag on a long wooden table", "enter")
+            shown = " ".join(session.text_of(session.strip.cells[0]).split())
+            assert shown == "“a red bag on a long wooden table” QUERY text"
+
+    async def test_a_text_gets_no_marks_for_right_and_wrong(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t", *"bag", "enter")
+            assert "right" not in session.head
+            assert not {"✓", "✗"} & set("".join(session.neighbours))
+
+    async def test_a_model_without_a_text_tower_says_so_at_once_and_who_goes_on(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=LITE0) as session:
+            await session.press("t")
+            words = " ".join(session.text_of("#ask").replace("│", " ").split())
+            assert "efficientnet-lite0 embeds images only and cannot search by text." in words
+            assert "Enter goes on with clip-vit-b32, which has embedded these images." in words
+
+    async def test_then_enter_searches_with_the_model_that_has_one(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=LITE0) as session:
+            await session.press("t", *"bag", "enter")
+            assert session.app.model == CLIP
+            assert "under clip-vit-b32" in session.text_of("#top")
+            assert [search.model for search in engine.asked(Search) if search.text] == [CLIP]
+            assert len(session.neighbours) == 5
+
+    async def test_one_that_runs_here_is_preferred_to_one_to_download(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        put_on_disk(monkeypatch, tmp_path)
+        smaller = Checkpoint(id="a/b", loader="transformers", slug="tiny", weights_mb=5, has_text_tower=True)
+        models = catalogue(Family(id="tiny", checkpoints=(smaller,)))
+        async with explore(ScriptedEngine(photos(600), embedded=[LITE0, "tiny"]), models=models) as session:
+            await session.press("t")
+            assert "clip-vit-b32, which runs here." in " ".join(session.text_of("#ask").replace("│", " ").split())
+
+    async def test_if_none_is_here_it_names_the_smallest_to_download(self) -> None:
+        async with explore(two_models()) as session:
+            await session.press("t")
+            words = " ".join(session.text_of("#ask").replace("│", " ").split())
+            assert "clip-vit-b32, the smallest that can (605 MB to download)" in words
+            await session.press(*"bag", "enter")
+            assert session.app.model == CLIP
+            assert session.query == "bag"
+            assert session.head.splitlines()[1] == (
+                "clip-vit-b32 is not on this machine: press e to download 605 MB (licence: MIT) and embed 12 images."
+            )
+            assert session.engine.asked(Embed) == []
+
+    async def test_if_the_catalogue_has_none_nothing_is_asked(self) -> None:
+        models = catalogue()
+        models = Catalogue(tuple(family for family in models.families if family.id != "clip"))
+        async with explore(two_models(), models=models) as session:
+            await session.press("t")
+            assert len(session.app.screen_stack) == 1
+            assert session.notes == [
+                "efficientnet-lite0 embeds images only and cannot search by text; no model of the catalogue can."
+            ]
+
+    async def test_switching_models_keeps_the_text(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t", *"bag", "enter", "right_square_bracket")
+            assert (session.app.model, session.query) == (LITE0, "bag")
+            assert session.head.splitlines() == [
+                "“bag”  (text)",
+                "efficientnet-lite0 embeds images only and cannot search by text; "
+                "clip-vit-b32 can and runs here: press m.",
+            ]
+            assert session.neighbours == []
+            await session.press("left_square_bracket")
+            assert session.head.splitlines()[1].startswith("clip-vit-b32  1280-d")
+            assert [search.model for search in engine.asked(Search) if search.text] == [CLIP, CLIP]
+
+    async def test_choosing_a_model_keeps_the_text(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t", *"bag", "enter", "m", *"lite1")
+            await choose_found(session)
+            assert (session.app.model, session.query) == (LITE1, "bag")
+            assert "cannot search by text" in session.head
+
+    async def test_another_pooling_shares_no_space_with_texts(self, engine: ScriptedEngine) -> None:
+        engine.embedded["/photos", "clip-vit-b32@cls"] = 20
+        async with explore(engine, model="clip-vit-b32@cls") as session:
+            await session.press("t", "escape", "n")
+            session.app._search_text("bag", session.app.model)
+            await session.settle()
+            assert session.head.splitlines()[1].startswith("clip-vit-b32@cls keeps vectors that no text can be")
+
+    @pytest.mark.parametrize(("key", "query"), [("n", "bag/003.jpg"), ("p", "bag/001.jpg"), ("r", "mug/018.jpg")])
+    async def test_images_are_one_key_away(
+        self, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, key: str, query: str
+    ) -> None:
+        monkeypatch.setattr("visexplore.tui.app.random", SimpleNamespace(randrange=lambda number: number - 2))
+        async with explore(engine, model=CLIP) as session:
+            await session.press("n", "n", "t", *"bag", "enter", key)
+            assert session.query == query
+            assert session.strip.cells[0].picture._image is not None
+            assert {"✓", "✗"} & set("".join(session.neighbours))
+
+    @pytest.mark.parametrize("keys", [("space", "enter"), ("b", "escape")])
+    async def test_an_empty_line_and_escape_change_nothing(self, engine: ScriptedEngine, keys: tuple[str, ...]) -> None:
+        async with explore(engine, model=LITE0) as session:
+            await session.press("t", *keys)
+            assert (session.query, session.app.model) == ("bag/000.jpg", LITE0)
+            assert len(session.app.screen_stack) == 1
+
+    async def test_letters_typed_into_it_are_no_commands(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t")
+            await session.type("tqnpz?")
+            assert session.app.screen.query_one(Input).value == "tqnpz?"
+
+    async def test_the_last_words_can_be_changed_or_typed_over(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t", *"bag", "enter", "t", "end", *"s", "enter")
+            assert session.query == "bags"
+            await session.press("t", *"mug", "enter")
+            assert session.query == "mug"
+
+    async def test_zoom_shows_the_words(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            await session.press("t", *"red bag", "enter", "z")
+            assert session.text_of(session.app.screen.query_one("#zoom-query Picture")).strip() == "“red bag”"
+            assert engine.asked(AskPicture) == []
+            await session.press("right")
+            assert "1  0.940" in session.text_of("#zoom-hit")
+
+    async def test_a_search_that_takes_long_says_what_it_waits_for(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            engine.hold(Search)
+            await session.press("t", *"bag", "enter")
+            assert session.head.splitlines()[1].startswith("Searching with clip-vit-b32 ...")
+            await asyncio.sleep(0.4)
+            await session.settle()
+            assert session.head.splitlines()[1].endswith("the first time, it has to be loaded.")
+            engine.release()
+            await session.settle()
+            assert len(session.neighbours) == 5
+
+    async def test_models_passed_by_are_not_loaded_for_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        put_on_disk(monkeypatch, tmp_path)
+        others = tuple(
+            Checkpoint(id=f"a/{name}", loader="transformers", slug=name, has_text_tower=True) for name in ("one", "two")
+        )
+        engine = ScriptedEngine(photos(20), embedded=[CLIP, "one", "two"])
+        for other in others:
+            put_on_disk(monkeypatch, tmp_path, other)
+        async with explore(engine, model=CLIP, models=catalogue(Family(id="x", checkpoints=others))) as session:
+            engine.hold(Search)
+            await session.press("t", *"bag", "enter", "left_square_bracket", "left_square_bracket")
+            assert session.app.model == "one"
+            engine.release()
+            await session.settle()
+            assert [search.model for search in engine.asked(Search) if search.text] == [CLIP, "one"]
+            assert session.head.splitlines()[1].startswith("one  1280-d")
+
+    async def test_an_image_asked_for_meanwhile_is_answered_at_once(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            engine.hold(Search)
+            await session.press("t", *"bag", "enter")
+            engine.hold()
+            await session.press("n")
+            assert session.head.startswith("bag/001.jpg\nclip-vit-b32  ")
+            assert len(session.neighbours) == 5
+            engine.release()
+            await session.settle()
+            assert session.head.startswith("bag/001.jpg")
+
+    async def test_a_model_that_turns_out_to_have_no_text_tower_says_so(self, engine: ScriptedEngine) -> None:
+        name = "hf:facebook/dinov2-base"
+        engine.embedded["/photos", "hf-facebook-dinov2-base"] = 20
+        engine.fail(Search, NoTextTower("hf-facebook-dinov2-base cannot search by text", "visexplore models"))
+        async with explore(engine, model=name) as session:
+            await session.press("t", *"bag", "enter")
+            assert session.head.splitlines()[1] == (
+                "hf-facebook-dinov2-base cannot search by text; clip-vit-b32 can and runs here: press m."
+            )
+
+    async def test_a_model_that_is_no_longer_here_has_to_be_downloaded_for_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        engine = ScriptedEngine(photos(20), embedded=[CLIP])
+        async with explore(engine, model=CLIP) as session:
+            assert len(session.neighbours) == 5
+            await session.press("t", *"bag", "enter")
+            assert session.head.splitlines()[1] == (
+                "The images are embedded with clip-vit-b32, but a query from outside needs the model itself: "
+                "press e to download 605 MB (licence: MIT)."
+            )
+            await session.press("e")
+            assert session.head.splitlines()[1] == "Downloading clip-vit-b32: neighbours appear when it is here."
+            put_on_disk(monkeypatch, tmp_path)
+            engine.finish()
+            await session.settle()
+            assert len(session.neighbours) == 5
+
+    async def test_an_engine_that_died_is_asked_again(self, engine: ScriptedEngine) -> None:
+        async with explore(engine, model=CLIP) as session:
+            engine.hold(Search)
+            await session.press("t", *"bag", "enter")
+            engine.die()
+            engine.release()
+            await session.settle()
+            assert session.query == "bag"
+            assert len(session.neighbours) == 5
 
 
 class TestZoom:
@@ -698,7 +1013,7 @@ class TestHelp:
                 assert isinstance(binding, Binding)
                 assert binding.tooltip in words
             keys = {line.split("  ")[1] for line in listed.splitlines() if line.startswith("  ")}
-            expected = {"1", "2", "3", "Tab", "Shift-Tab", "[", "]", *"mnprezo/gJD?q", "Ctrl+P"}
+            expected = {"1", "2", "3", "Tab", "Shift-Tab", "[", "]", *"mnpretzo/gJD?q", "Ctrl+P"}
             assert expected <= keys
 
     @pytest.mark.parametrize("key", ["escape", "q", "question_mark", "enter"])

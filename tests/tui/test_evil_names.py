@@ -5,14 +5,30 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
+from textual.widget import Widget
+from textual.widgets import Input
 
-from tests.tui.scripted_engine import LITE0, NARROW, WIDE, Photos, ScriptedEngine, Session, catalogue, explore, photos
+from tests.tui.scripted_engine import (
+    CLIP,
+    LITE0,
+    NARROW,
+    WIDE,
+    Photos,
+    ScriptedEngine,
+    Session,
+    catalogue,
+    explore,
+    photos,
+    put_on_disk,
+)
 from visexplore.core.catalogue import Checkpoint, Family, Link, Paper, SeedEntry
 from visexplore.core.engine import AskPicture, OpenDataset, Search
-from visexplore.core.errors import UnreadableImage, VisexploreError
+from visexplore.core.errors import NoTextTower, UnreadableImage, VisexploreError
 from visexplore.core.messages import CacheState, SkippedImage
 from visexplore.core.text import printable
 from visexplore.tui.terminal import Graphics
@@ -34,9 +50,9 @@ def assert_harmless(session: Session) -> None:
     session.text.encode()
 
 
-def assert_literal(session: Session, selector: str = "") -> None:
+def assert_literal(session: Session, place: str | Widget = "") -> None:
     """Fail unless the markup in the name is to be read as it stands."""
-    shown = session.text_of(selector) if selector else session.text
+    shown = session.text_of(place) if place else session.text
     assert "[red]" in "".join(shown.split())
 
 
@@ -83,7 +99,7 @@ class TestPanels:
     async def test_reasons_in_the_place_of_pictures(self, evil: ScriptedEngine, graphics: Graphics) -> None:
         async with explore(evil, WIDE, graphics=graphics) as session:
             assert_harmless(session)
-            assert_literal(session, "#strip")
+            assert_literal(session, session.strip.cells[1].picture)
 
     async def test_moving_through_them(self, evil: ScriptedEngine) -> None:
         async with explore(evil, WIDE) as session:
@@ -109,7 +125,7 @@ class TestPanels:
         )
         async with explore(evil, WIDE) as session:
             assert_harmless(session)
-            assert_literal(session, "#query-head")
+            assert_literal(session, "#query-note")
 
 
 class TestWindows:
@@ -121,6 +137,18 @@ class TestWindows:
             await session.settle()
             assert len(session.app.screen_stack) == 2
             assert_harmless(session)
+
+    @pytest.mark.parametrize("keys", ["o", "t", "m", "D", "1 slash"])
+    async def test_what_is_pasted_into_a_field(self, evil: ScriptedEngine, keys: str) -> None:
+        async with explore(evil, WIDE) as session:
+            await session.press(*keys.split())
+            session.app.post_message(events.Paste(f"one{EVIL}two"))
+            await session.settle()
+            assert_harmless(session)
+            field = session.app.focused
+            assert isinstance(field, Input)
+            assert field.value.startswith("onea [2J ]0;t")
+            assert field.value.endswith("two"), "of several lines, all"
 
     async def test_zoom_shows_names_and_reasons(self, evil: ScriptedEngine) -> None:
         async with explore(evil, WIDE) as session:
@@ -158,7 +186,7 @@ class TestMessages:
         evil.fail(Search, VisexploreError(EVIL, EVIL))
         async with explore(evil, WIDE) as session:
             assert_harmless(session)
-            assert_literal(session, "#query-head")
+            assert_literal(session, "#query-note")
 
     async def test_a_running_job_one_that_fails_and_one_that_skips(self, evil: ScriptedEngine) -> None:
         evil.embedded.clear()
@@ -191,6 +219,41 @@ class TestMessages:
             assert_harmless(session)
 
 
+class TestTextQueries:
+    @pytest.fixture
+    def clip(self, evil: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ScriptedEngine:
+        """The same engine, with a model that has a text tower."""
+        put_on_disk(monkeypatch, tmp_path)
+        evil.embedded["/photos", CLIP] = 12
+        return evil
+
+    @pytest.mark.parametrize("graphics", [Graphics.TEXT, Graphics.HALFBLOCK])
+    async def test_the_words_and_their_neighbours(self, clip: ScriptedEngine, graphics: Graphics) -> None:
+        async with explore(clip, WIDE, graphics=graphics, model=CLIP) as session:
+            session.app._search_text(EVIL, CLIP)
+            await session.settle()
+            assert_harmless(session)
+            assert_literal(session, session.strip.cells[0].picture)
+            assert "[red]" in session.content_of("#query-head")
+            await session.press("z")
+            assert_harmless(session)
+            assert_literal(session, session.app.screen.query_one("#zoom-query Picture"))
+
+    async def test_a_search_that_fails(self, clip: ScriptedEngine) -> None:
+        clip.fail(Search, NoTextTower(EVIL, EVIL))
+        async with explore(clip, WIDE, model=CLIP) as session:
+            session.app._search_text(EVIL, CLIP)
+            await session.settle()
+            assert_harmless(session)
+            assert_literal(session, "#query-note")
+
+    async def test_the_last_words_in_the_field(self, clip: ScriptedEngine) -> None:
+        async with explore(clip, WIDE, model=CLIP) as session:
+            session.app._search_text(EVIL, CLIP)
+            await session.press("t")
+            assert_harmless(session)
+
+
 class TestTheUsersOwnCatalogue:
     async def test_the_list_and_the_facts(self) -> None:
         async with explore(
@@ -209,6 +272,20 @@ class TestTheUsersOwnCatalogue:
             assert len(session.notes) == 1
             assert_harmless(session)
             assert_literal(session)
+
+    async def test_what_a_model_costs(self) -> None:
+        async with explore(plain(), WIDE, models=catalogue(evil_family()), model="evil") as session:
+            assert "is not on this machine" in session.head
+            assert_harmless(session)
+            assert "[red]" in session.content_of("#query-note")
+
+    async def test_what_was_decided_at_loading(self) -> None:
+        engine = ScriptedEngine(photos(12))
+        async with explore(engine, WIDE) as session:
+            engine.finish(remarks=(EVIL,), precision=EVIL)
+            await session.settle()
+            assert len(session.notes) == 1
+            assert_harmless(session)
 
     @pytest.mark.parametrize("words", ["", "red"])
     async def test_the_model_picker(self, words: str) -> None:

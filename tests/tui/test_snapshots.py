@@ -8,12 +8,14 @@ colours, because a picture of coloured half blocks is a hundred kilobytes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from tests.tui.scripted_engine import (
+    CLIP,
     LITE0,
     LITE1,
     MIDDLE,
@@ -22,6 +24,7 @@ from tests.tui.scripted_engine import (
     make_app,
     photos,
     press,
+    put_on_disk,
     settle,
 )
 from visexplore.core.errors import CannotLoadModel
@@ -91,7 +94,58 @@ class TestPanels:
         assert looks_as_before(make_app(engine), NARROW)
 
 
+class TestTextQueries:
+    @pytest.fixture(autouse=True)
+    def clip_is_here(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Let a model with a text tower run here."""
+        put_on_disk(monkeypatch, tmp_path)
+
+    @staticmethod
+    def explorer(model: str = CLIP, graphics: Graphics = Graphics.TEXT) -> VisexploreApp:
+        """Return the app on a dataset that is embedded with that model."""
+        return make_app(ScriptedEngine(photos(20), embedded=[LITE0, CLIP]), model=model, graphics=graphics)
+
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_neighbours_of_a_text(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        assert looks_as_before(self.explorer(), size, "t", *"a red bag on a table", "enter")
+
+    def test_light_theme(self, looks_as_before: Look) -> None:
+        keys = ("t", *"a red bag", "enter")
+        assert looks_as_before(self.explorer(), NARROW, *keys, theme="visexplore-light")
+
+    def test_between_halfblock_pictures(self, looks_as_before: Look) -> None:
+        assert looks_as_before(self.explorer(graphics=Graphics.HALFBLOCK), NARROW, "t", *"a red bag", "enter")
+
+    def test_the_question(self, looks_as_before: Look) -> None:
+        assert looks_as_before(self.explorer(), NARROW, "t", *"a red")
+
+    def test_the_question_under_a_model_without_a_text_tower(self, looks_as_before: Look) -> None:
+        assert looks_as_before(self.explorer(LITE0), NARROW, "t")
+
+    def test_a_model_without_a_text_tower(self, looks_as_before: Look) -> None:
+        keys = ("t", *"a red bag", "enter", "right_square_bracket")
+        assert looks_as_before(self.explorer(), NARROW, *keys)
+
+    def test_zoom(self, looks_as_before: Look) -> None:
+        assert looks_as_before(self.explorer(), NARROW, "t", *"a red bag", "enter", "right", "z")
+
+
 class TestStates:
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_a_model_that_is_not_here(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        assert looks_as_before(app(), size, "1", "home", "enter")
+
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_downloading(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        explorer = app()
+
+        async def run(pilot: Pilot[Any]) -> None:
+            engine = explorer.engine
+            assert isinstance(engine, ScriptedEngine)
+            engine.download(210)
+
+        assert looks_as_before(explorer, size, "1", "home", "enter", "e", steps=run)
+
     def test_opening(self, looks_as_before: Look) -> None:
         from visexplore.core.engine import OpenDataset
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from PIL import Image
@@ -16,13 +17,18 @@ from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tests.tui.scripted_engine import press, settle, terminal
-from visexplore.core.messages import EmbedReport, Progress
+from tests.tui.scripted_engine import press, put_on_disk, settle, terminal
+from visexplore.core.catalogue import POOLINGS, Checkpoint, WeightsStatus, load_catalogue
+from visexplore.core.messages import CacheState, EmbedReport, Progress
 from visexplore.tui.jobs import Job, duration, progress_sentence
+from visexplore.tui.model_facts import checkpoint_facts
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.terminal import Graphics
+from visexplore.tui.text_search import TextModels, takes_text
 from visexplore.tui.theme import DARK
+from visexplore.tui.weights import Weights
 from visexplore.tui.widgets.label_list import LabelList
+from visexplore.tui.widgets.picture import Picture, Words
 from visexplore.tui.widgets.picture_grid import PictureGrid, Strip, graphics_after
 from visexplore.tui.widgets.row_list import RowList
 from visexplore.tui.widgets.status import StatusLine
@@ -263,6 +269,39 @@ class TestStrip:
                 assert strip.region.contains_region(cell.region)
 
 
+class TestWords:
+    """A text in the place of a picture."""
+
+    @staticmethod
+    async def rows(text: str, graphics: Graphics = Graphics.TEXT, size: tuple[int, int] = (12, 4)) -> list[str]:
+        picture = Picture(terminal(graphics))
+        picture.styles.width, picture.styles.height = size
+        app = One(picture)
+        async with app.run_test(size=size) as pilot:
+            picture.show(Image.new("RGB", (8, 8), "red"))
+            await settle(pilot)
+            picture.say(Words(text))
+            await settle(pilot)
+            return app.lines()
+
+    async def test_they_stand_in_the_middle(self) -> None:
+        assert await self.rows("a red bag") == [" " * 12, "“a red bag” ", " " * 12, " " * 12]
+
+    async def test_they_are_broken_between_words(self) -> None:
+        assert await self.rows("a red leather bag") == [" " * 12, "   “a red   ", "leather bag”", " " * 12]
+
+    async def test_wide_characters_take_two_cells(self) -> None:
+        assert await self.rows("赤い革のかばん") == [" " * 12, "“赤い革のか ", "   ばん”    ", " " * 12]
+
+    async def test_what_does_not_fit_is_cut_off(self) -> None:
+        rows = await self.rows("one two three four five six seven eight nine ten")
+        assert [row.strip() for row in rows] == ["“one two", "three four", "five six", "seven eigh…"]
+
+    @pytest.mark.parametrize("graphics", list(Graphics))
+    async def test_they_are_characters_however_pictures_are_drawn(self, graphics: Graphics) -> None:
+        assert (await self.rows("bag", graphics))[1].strip() == "“bag”"
+
+
 class TestStatusLine:
     @staticmethod
     def job(**facts: object) -> Job:
@@ -282,6 +321,23 @@ class TestStatusLine:
         app = One(line)
         async with app.run_test(size=(columns, 3)) as pilot:
             line.show_job(self.job(), 0)
+            await settle(pilot)
+            assert app.lines()[0].strip() == words
+
+    @pytest.mark.parametrize(
+        ("columns", "words"),
+        [
+            (140, "downloading clip  █████░░░░░░░░░░░░░░░  151 of 605 MB  9.5 MB/s  0:48 left"),
+            (80, "downloading clip  █░░░░░  151 of 605 MB  9.5 MB/s  0:48 left"),
+        ],
+    )
+    async def test_a_download_is_told_as_the_room_allows(self, columns: int, words: str) -> None:
+        line = StatusLine()
+        app = One(line)
+        progress = Progress("clip", "downloading", bytes_done=151_250_000, bytes_total=605_000_000,
+                            bytes_per_second=9.51e6, eta_seconds=47.7)  # fmt: skip
+        async with app.run_test(size=(columns, 3)) as pilot:
+            line.show_job(self.job(progress=progress), 0)
             await settle(pilot)
             assert app.lines()[0].strip() == words
 
@@ -324,7 +380,7 @@ class TestJob:
         ],
     )
     def test_what_is_said_at_its_end(self, cancelled: bool, embedded: int, words: str) -> None:
-        report = EmbedReport("clip", "/photos", 20, embedded, 0, (), 5.0, 4.0, "model", "/store", cancelled)
+        report = EmbedReport("clip", "/photos", 20, embedded, 0, (), 5.0, 4.0, "model", "/store", cancelled=cancelled)
         job = Job(1, "/photos", "photos", "clip", "cancelled" if cancelled else "done", report=report)
         assert job.sentence() == words
         assert not job.is_open
@@ -332,6 +388,25 @@ class TestJob:
     def test_progress_says_only_what_is_known(self) -> None:
         assert progress_sentence(Progress("clip", "embedding", 0, 20)) == "0/20"
         assert progress_sentence(Progress("clip", "loading")) == "loading the model"
+        assert progress_sentence(Progress("clip", "downloading")) == "waiting for the hub"
+
+    @pytest.mark.parametrize(
+        ("done", "total", "rate", "words"),
+        [
+            (1_234_567_890, 4_546_000_000, 21_400_000, "1,235 of 4,546 MB  21 MB/s"),
+            (210_400, 1_650_000, 88_000, "0.2 of 1.6 MB  88 kB/s"),
+            (0, 605_000_000, 0, "0 of 605 MB"),
+        ],
+    )
+    def test_bytes_are_told_in_megabytes(self, done: int, total: int, rate: int, words: str) -> None:
+        progress = Progress("clip", "downloading", bytes_done=done, bytes_total=total, bytes_per_second=rate)
+        assert progress_sentence(progress) == words
+
+    def test_one_that_was_stopped_before_it_embedded_anything(self) -> None:
+        assert Job(1, "/photos", "photos", "clip", "cancelled").sentence() == "stopped"
+        downloading = Progress("clip", "downloading", bytes_done=1, bytes_total=2)
+        job = Job(1, "/photos", "photos", "clip", "cancelled", progress=downloading)
+        assert job.sentence() == "stopped: what was downloaded is kept"
 
 
 class TestPanel:
@@ -356,6 +431,86 @@ class TestPanel:
                 seen.append(app.focused.id if app.focused else None)
                 panel.focus_next_part()
             assert seen == ["a", "c", "a"]
+
+
+class TestFacts:
+    """What the list of models says of the entry under the cursor."""
+
+    @staticmethod
+    def of(name: str, status: WeightsStatus = WeightsStatus.TO_DOWNLOAD) -> list[str]:
+        return [str(line) for line in checkpoint_facts(load_catalogue().find(name), status)]
+
+    def test_they_tell_licence_pooling_text_tower_and_where_the_weights_are(self) -> None:
+        lines = self.of("clip-vit-b32")
+        assert "text tower yes: t searches with words" in lines
+        assert "weights 605 MB, to download" in lines
+        assert any(line.startswith("licence MIT (") for line in lines)
+        assert any(line.startswith("pooling pooled CLS token") for line in lines)
+        assert "weights 605 MB, on disk" in self.of("clip-vit-b32", WeightsStatus.ON_DISK)
+
+    def test_they_tell_what_other_poolings_are(self) -> None:
+        lines = self.of("clip-vit-b32")
+        assert "other poolings another model each; m, then for example clip-vit-b32@gem" in lines
+        for name, meaning in POOLINGS.items():
+            assert f"@{name} {meaning}" in lines
+
+    def test_a_model_of_images_only_has_no_projection(self) -> None:
+        lines = self.of("efficientnet-lite0", WeightsStatus.BUNDLED)
+        assert "text tower no: images only" in lines
+        assert any(line.startswith("weights ") and line.endswith(" MB, bundled") for line in lines)
+        assert not [line for line in lines if line.startswith(("@projected", "@unprojected"))]
+
+
+class TestTextModels:
+    """Who is recommended to somebody who wants to search with words."""
+
+    @staticmethod
+    def model(slug: str, megabytes: float = 1.0, **facts: Any) -> Checkpoint:
+        return Checkpoint(**{"id": f"a/{slug}", "loader": "transformers", "slug": slug, "weights_mb": megabytes,
+                             "has_text_tower": True, "family": "a"} | facts)  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("here", "advice"),
+        [
+            ("", "the smallest that can is b (5 MB to download): press m"),
+            ("a", "a can and runs here: press m"),
+            ("ab", "a and b can and run here: press m"),
+            ("abc", "a, b and c can and run here: press m"),
+            ("abcd", "a, b and 2 more can and run here: press m"),
+        ],
+    )
+    def test_those_that_run_here_come_first(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, here: str, advice: str
+    ) -> None:
+        models = [self.model(slug, size) for slug, size in (("a", 9), ("b", 5), ("c", 7), ("d", 6))]
+        monkeypatch.setenv("HF_HOME", str(tmp_path))
+        for slug in here:
+            put_on_disk(monkeypatch, tmp_path, models["abcd".index(slug)])
+        assert TextModels(models, {}, Weights()).advice() == advice
+
+    def test_one_that_has_embedded_the_images_comes_before_one_that_has_not(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        models = [self.model("a"), self.model("b")]
+        for model in models:
+            put_on_disk(monkeypatch, tmp_path, model)
+        found = TextModels(models, {"b": CacheState("b", 3, 0, 3)}, Weights())
+        assert found.first == models[1]
+        assert found.offer() == "which has embedded these images"
+
+    def test_those_without_a_text_tower_or_without_weights_are_none(self) -> None:
+        models = [
+            self.model("images", has_text_tower=False),
+            self.model("never", unreleased="never released"),
+            self.model("pooled", pooling_choice="cls"),
+        ]
+        assert TextModels(models, {}, Weights()).first is None
+
+    def test_of_a_model_outside_the_catalogue_it_is_not_known_before_it_is_loaded(self) -> None:
+        outside = load_catalogue().resolve("hf:someone/model")
+        assert takes_text(outside)
+        assert not takes_text(load_catalogue().resolve("hf:someone/model@mean"))
+        assert TextModels([outside], {}, Weights()).first is None
 
 
 def test_the_protocols_go_round() -> None:

@@ -10,21 +10,18 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import DataTable, Input, Static
 
-from visexplore.core.catalogue import Catalogue, Checkpoint, Family, WeightsStatus, runs_here, weights_status
+from visexplore.core.catalogue import Catalogue, Checkpoint, Family
 from visexplore.core.messages import CacheState
 from visexplore.core.text import count, cut, printable
 from visexplore.tui.messages import ModelChosen
 from visexplore.tui.model_facts import checkpoint_facts, family_facts
 from visexplore.tui.panels.panel import Panel
+from visexplore.tui.text_search import takes_text
+from visexplore.tui.weights import Weights, short_status
 from visexplore.tui.widgets.row_list import RowList
 
-_STATUS = {
-    WeightsStatus.BUNDLED: "bundled",
-    WeightsStatus.ON_DISK: "on disk",
-    WeightsStatus.UNRELEASED: "unreleased",
-}
-
-_NAME = 25  # cells
+_NAME = 23  # cells
+_TEXT = "t"  # like the key
 _REST = 0.12  # seconds that the cursor stays on a row before its facts are shown
 
 
@@ -32,6 +29,15 @@ def _millions(parameters: float | None) -> str:
     if parameters is None:
         return ""
     return f"{parameters:.1f}M" if parameters < 1000 else f"{parameters / 1000:.1f}B"
+
+
+def _row(slug: str) -> str:
+    """Return the key of the row that stands for a model: all its poolings share one."""
+    return slug.partition("@")[0]
+
+
+def _right(text: str, style: str) -> Text:
+    return Text(text, style, justify="right")
 
 
 class ModelTable(RowList):
@@ -43,13 +49,15 @@ class CataloguePanel(Panel):
 
     PARTS = ("#models", "#model-facts")
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, weights: Weights) -> None:
         super().__init__(id="catalogue")
         self.border_title = "1 Models"
         self._catalogue = catalogue
+        self._weights = weights
         self._model = ""
         self._states: dict[str, CacheState] = {}
         self._facts_due: Timer | None = None
+        self._facts_of = ""
         self._entries: dict[str, tuple[Family, Checkpoint | None]] = {}
         self._rows: dict[str, str] = {}
 
@@ -67,6 +75,7 @@ class CataloguePanel(Panel):
         table = self.query_one(ModelTable)
         table.add_column("", width=3, key="mark")
         table.add_column("Model", width=_NAME, key="model")
+        table.add_column(f" {_TEXT}", width=2, key="text")
         # What matters most comes first: a narrow panel cuts off what is at the right.
         table.add_column("   Weights", width=11, key="weights")
         table.add_column(" Params", width=7, key="parameters")
@@ -89,12 +98,23 @@ class CataloguePanel(Panel):
 
     def show_model(self, model: str) -> None:
         """Mark the current model and put the cursor on it."""
-        old, self._model = self._model, model
-        for slug in (old, model):
-            self._remark(slug)
+        old, self._model = _row(self._model), model
+        row = _row(model)
+        for key in (old, row):
+            self._remark(key)
         table = self.query_one(ModelTable)
-        if model in self._rows:
-            table.move_cursor(row=table.get_row_index(model), animate=False)
+        if row in self._rows:
+            table.move_cursor(row=table.get_row_index(row), animate=False)
+
+    def show_weights(self, checkpoint: Checkpoint) -> None:
+        """Show where the weights of a checkpoint are now."""
+        table = self.query_one(ModelTable)
+        for key, (_, listed) in self._entries.items():
+            if listed is not None and listed.weights == checkpoint.weights:
+                for column, cell in self._cells(listed).items():
+                    table.update_cell(key, column, cell)
+                if key == self._facts_of:
+                    self._show_facts(key)
 
     def show_states(self, states: dict[str, CacheState]) -> None:
         """Mark the models under which the dataset is embedded."""
@@ -115,7 +135,7 @@ class CataloguePanel(Panel):
         cached = (
             "" if state is None or not state.embedded else "+" if state.embedded + state.failed >= state.total else "~"
         )
-        return (">" if slug == self._model else " ") + (cached or " ")
+        return (">" if slug == _row(self._model) else " ") + (cached or " ")
 
     def _fill(self, words: str) -> None:
         table = self.query_one(ModelTable)
@@ -130,35 +150,30 @@ class CataloguePanel(Panel):
                 self._add(family.id, family, None)
         shown = sum(checkpoint is not None for _, checkpoint in self._entries.values())
         self.border_subtitle = f"{count(shown, 'model')} of {len(families)} families"
-        if self._model in self._rows:
-            table.move_cursor(row=table.get_row_index(self._model), animate=False)
+        if _row(self._model) in self._rows:
+            table.move_cursor(row=table.get_row_index(_row(self._model)), animate=False)
 
     def _add(self, key: str, family: Family, checkpoint: Checkpoint | None) -> None:
         self._entries[key] = family, checkpoint
         self._rows[key] = self._mark(key)
-        style = "" if checkpoint is not None and runs_here(checkpoint) else "dim"
         if checkpoint is None:
-            cells = [family.name, "unreleased", "", "", ""]
+            cells = {"model": Text(cut(family.name, _NAME), "dim"), "weights": _right("unreleased", "dim")}
         else:
-            cells = [
-                checkpoint.slug,
-                self._weights(checkpoint),
-                _millions(checkpoint.parameters_m),
-                str(checkpoint.dim or ""),
-                str(checkpoint.input_size or ""),
-            ]
-        self.query_one(ModelTable).add_row(
-            Text(self._rows[key], "bold"),
-            Text(cut(cells[0], _NAME), style),
-            *(Text(cell, style, justify="right") for cell in cells[1:]),
-            key=key,
-        )
+            cells = self._cells(checkpoint)
+        columns = ("model", "text", "weights", "parameters", "dim", "px")
+        row = (cells.get(column, Text("")) for column in columns)
+        self.query_one(ModelTable).add_row(Text(self._rows[key], "bold"), *row, key=key)
 
-    def _weights(self, checkpoint: Checkpoint) -> str:
-        status = weights_status(checkpoint)
-        if status is WeightsStatus.TO_DOWNLOAD:
-            return f"{checkpoint.weights_mb:,.0f} MB" if checkpoint.weights_mb else "to download"
-        return _STATUS[status]
+    def _cells(self, checkpoint: Checkpoint) -> dict[str, Text]:
+        style = "" if self._weights.run_here(checkpoint) else "dim"
+        return {
+            "model": Text(cut(checkpoint.slug, _NAME), style),
+            "text": _right(_TEXT if checkpoint.has_text_tower and takes_text(checkpoint) else "", style),
+            "weights": _right(short_status(checkpoint, self._weights.status(checkpoint)), style),
+            "parameters": _right(_millions(checkpoint.parameters_m), style),
+            "dim": _right(str(checkpoint.dim or ""), style),
+            "px": _right(str(checkpoint.input_size or ""), style),
+        }
 
     @on(DataTable.RowHighlighted, "#models")
     def _highlighted(self, event: DataTable.RowHighlighted) -> None:
@@ -172,9 +187,11 @@ class CataloguePanel(Panel):
         if entry is None:
             return
         family, checkpoint = entry
-        facts = Content("\n").join([*(checkpoint_facts(checkpoint) if checkpoint else ()), *family_facts(family)])
-        self.query_one("#facts", Static).update(facts)
-        self.query_one("#model-facts").scroll_home(animate=False)
+        of_checkpoint = checkpoint_facts(checkpoint, self._weights.status(checkpoint)) if checkpoint else ()
+        self.query_one("#facts", Static).update(Content("\n").join([*of_checkpoint, *family_facts(family)]))
+        if key != self._facts_of:
+            self.query_one("#model-facts").scroll_home(animate=False)
+        self._facts_of = key
 
     @on(DataTable.RowSelected, "#models")
     def _choose(self, event: DataTable.RowSelected) -> None:

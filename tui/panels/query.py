@@ -1,4 +1,4 @@
-"""The query view: a picture and its five nearest neighbours under the current model."""
+"""The query view: a picture or a text, and its five nearest neighbours under the current model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 from visexplore.core.messages import ModelResult, Neighbour, Query
-from visexplore.core.text import count, cut_front, printable
+from visexplore.core.text import count, cut, cut_front, printable
 from visexplore.tui.messages import ImageChosen
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.pictures import Pictures
 from visexplore.tui.terminal import Terminal
 from visexplore.tui.theme import MUTED
+from visexplore.tui.widgets.picture import Words
 from visexplore.tui.widgets.picture_grid import PictureGrid, Strip
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ class QueryPanel(Panel):
         self._spec = ""
         self._query: Query | None = None
         self._result: ModelResult | None = None
-        self._outside: Image | str | None = None
+        self._outside: Image | Words | str | None = None
         self._generation = 0
         self._note = ""
 
     def compose(self) -> ComposeResult:
-        """Lay two lines of text over six pictures."""
+        """Lay the query's name and what is known or missing over six pictures."""
         yield Static("", id="query-head", markup=False)
+        yield Static("", id="query-note", markup=False)
         yield Strip(self._terminal, caption_lines=2, id="strip")
 
     def set_terminal(self, terminal: Terminal) -> None:
@@ -69,7 +71,7 @@ class QueryPanel(Panel):
     def show_outside_picture(self, picture: Image | str) -> None:
         """Take the picture of an outside query, or why it cannot be shown."""
         self._outside = picture
-        if self._query is not None and not self._query.image_id:
+        if self._query is not None and self._query.path and not self._query.image_id:
             self.query_one(Strip).fill(0, picture, self._query_caption())
 
     def show_query(self, spec: str, query: Query, note: str) -> None:
@@ -78,14 +80,14 @@ class QueryPanel(Panel):
         self._spec, self._query = spec, query
         self._result, self._note = None, note
         if not query.image_id and not same:
-            self._outside = None
+            self._outside = Words(query.text) if query.text else None
         self._show()
 
     def say(self, note: str) -> None:
         """Change the note of a query that has no neighbours yet."""
         if self._result is None and note != self._note:
             self._note = note
-            self.query_one("#query-head", Static).update(self._head(), layout=False)
+            self._show_head()
 
     def show_result(self, spec: str, query: Query, result: ModelResult) -> None:
         """Show a query with its neighbours."""
@@ -96,7 +98,7 @@ class QueryPanel(Panel):
         if self._query is None:
             return
         strip = self.query_one(Strip)
-        self.query_one("#query-head", Static).update(self._head(), layout=False)
+        self._show_head()
         neighbours = self._result.neighbours if self._result else ()
         self._generation += 1
         strip.begin_page(1 + len(neighbours))
@@ -116,15 +118,22 @@ class QueryPanel(Panel):
 
         self._pictures.get(self._spec, image_id, made)
 
+    def _show_head(self) -> None:
+        self.query_one("#query-head", Static).update(self._head(), layout=False)
+        self.query_one("#query-note", Static).update(self._facts(), layout=False)
+
     def _head(self) -> Content:
-        if self._query is None:
-            return Content(self._note)
-        name = self._query.image_id or self._query.path
-        first = Content.assemble(
-            (cut_front(name, 70), "bold"), ("" if self._query.image_id else "  (outside picture)", MUTED)
-        )
-        if self._result is None:
-            return Content("\n").join([first, Content.styled(self._note, "$text-warning")])
+        query = self._query
+        if query is None:
+            return Content("")
+        if query.text:
+            return Content.assemble((f"“{cut(query.text, 200)}”", "bold"), ("  (text)", MUTED))
+        name = cut_front(query.image_id or query.path, 70)
+        return Content.assemble((name, "bold"), ("" if query.image_id else "  (outside picture)", MUTED))
+
+    def _facts(self) -> Content:
+        if self._query is None or self._result is None:
+            return Content.styled(self._note, "$text-warning")
         result = self._result
         parts = [
             Content.styled(printable(result.model), "bold $primary"),
@@ -135,11 +144,11 @@ class QueryPanel(Panel):
         if self._query.label is not None and right:
             style = "$text-success" if all(right) else "$text-warning" if any(right) else "$text-error"
             parts.insert(1, Content.styled(f"{sum(right)} of {len(right)} right", style))
-        return Content("\n").join([first, Content("  ").join(parts)])
+        return Content("  ").join(parts)
 
     def _query_caption(self) -> Content:
         assert self._query is not None
-        name = self._short(self._query.label, self._query.image_id or self._query.path)
+        name = "text" if self._query.text else self._short(self._query.label, self._query.image_id or self._query.path)
         return Content("\n").join([Content.styled("QUERY", "bold $accent"), Content(name)])
 
     def _caption(self, neighbour: Neighbour) -> Content:

@@ -12,23 +12,33 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from visexplore.core.text import printable
+
 
 class Ask(ModalScreen[str | None]):
-    """Asks for one line; the result is what was typed, or None if the question was left."""
+    """Asks for one line; the result is what was typed, or None if the question was left.
+
+    Args:
+        title: of the window.
+        hint: what to type, and what happens then.
+        placeholder: shown while nothing is typed.
+        value: typed already, and selected: the next key replaces it.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Back", show=False)]
 
-    def __init__(self, title: str, hint: str, placeholder: str = "") -> None:
+    def __init__(self, title: str, hint: str, placeholder: str = "", value: str = "") -> None:
         super().__init__()
         self._title = title
         self._hint = hint
         self._placeholder = placeholder
+        self._value = value
 
     def compose(self) -> ComposeResult:
         """Lay the field over the hint."""
         with Vertical(id="ask") as box:
             box.border_title = Content(self._title)
-            field = Input(placeholder=self._placeholder)
+            field = Input(printable(self._value), placeholder=self._placeholder)
             field.cursor_blink = False
             yield field
             yield Static(self._hint, markup=False, classes="hint")

@@ -21,6 +21,7 @@ _MOVING = (
 )
 _SIGNS = (
     (">", "the current model"),
+    ("t", "in the list of models: can be searched with words"),
     ("+ ~", "the dataset is embedded with this model, or a part of it"),
     ("✓ ✗", "the neighbour has the query's label, or another"),
     ("0.883", "cosine; not comparable between models"),

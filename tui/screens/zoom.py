@@ -16,7 +16,7 @@ from textual.widgets import Static
 from visexplore.core.text import cut_front
 from visexplore.tui.terminal import Terminal
 from visexplore.tui.theme import MUTED
-from visexplore.tui.widgets.picture import Picture
+from visexplore.tui.widgets.picture import Picture, Words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A picture to look at: `image_id` of the dataset, or empty for the outside query."""
+    """What to look at: the picture of `image_id` in the dataset, or where that is empty the query from outside."""
 
     image_id: str
     title: str
@@ -38,7 +38,7 @@ class Zoom(ModalScreen[int]):
         terminal: how to draw.
         subjects: the query, then its neighbours by rank.
         start: which of them to look at first.
-        load: asks for a large picture of an image id and calls back with it.
+        load: asks for a large picture of an image id, or for the words of a text query, and calls back with it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,14 +52,14 @@ class Zoom(ModalScreen[int]):
         terminal: Terminal,
         subjects: list[Subject],
         start: int,
-        load: Callable[[str, Callable[[Image | str], None]], None],
+        load: Callable[[str, Callable[[Image | Words | str], None]], None],
     ) -> None:
         super().__init__()
         self._terminal = terminal
         self._subjects = subjects
         self._at = start
         self._load = load
-        self._loaded: dict[int, Image | str] = {}
+        self._loaded: dict[int, Image | Words | str] = {}
 
     def compose(self) -> ComposeResult:
         """Lay two large pictures side by side, each over its facts."""
@@ -101,7 +101,7 @@ class Zoom(ModalScreen[int]):
             return
         picture.wait()
 
-        def done(image: Image | str) -> None:
+        def done(image: Image | Words | str) -> None:
             self._loaded[number] = image
             if self.is_mounted and (side == "query" or number == self._at):
                 self._fill(picture, image)
@@ -109,8 +109,10 @@ class Zoom(ModalScreen[int]):
         self._load(subject.image_id, done)
 
     @staticmethod
-    def _fill(picture: Picture, image: Image | str) -> None:
-        if isinstance(image, str):
+    def _fill(picture: Picture, image: Image | Words | str) -> None:
+        if isinstance(image, Words):
+            picture.say(image)
+        elif isinstance(image, str):
             picture.fail(image)
         else:
             picture.show(image)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.control import Control
 from rich.segment import Segment
 from rich.style import Style
+from textual.content import Content
 from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 _ANYWHERE = Offset(0, 0)
 _PLAIN = Style.null()
 _DIM = Style(dim=True)
+_BOLD = Style(bold=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text that stands in the place of a picture, because it is what is searched with."""
+
+    text: str
 
 
 class _Look(NamedTuple):
@@ -67,6 +76,7 @@ class Picture(Widget, can_focus=False):
         self._image: Image | None = None
         self._pixels: tuple[bytes, tuple[int, int]] | None = None
         self._note = ""
+        self._words: Words | None = None
         self._drawings: dict[tuple[Graphics, int], Drawing] = {}
         self._look: _Look | None = None
         self._rows: list[Strip] = []
@@ -94,6 +104,10 @@ class Picture(Widget, can_focus=False):
         """Show a short `reason` in place of a picture."""
         self._become(None, reason)
 
+    def say(self, words: Words) -> None:
+        """Show words, as large a part of them as there is room for."""
+        self._become(None, "", words)
+
     def clear(self) -> None:
         """Show nothing."""
         self._become(None, "")
@@ -109,10 +123,10 @@ class Picture(Widget, can_focus=False):
             self._forget_drawings()
             self.refresh()
 
-    def _become(self, image: Image | None, note: str) -> None:
-        if image is self._image and note == self._note:
+    def _become(self, image: Image | None, note: str, words: Words | None = None) -> None:
+        if image is self._image and note == self._note and words == self._words:
             return
-        self._image, self._note, self._pixels = image, note, None
+        self._image, self._note, self._words, self._pixels = image, note, words, None
         self._forget_drawings()
         self.refresh()
 
@@ -216,6 +230,8 @@ class Picture(Widget, can_focus=False):
         width, height = look.size.width, look.height
         if not (width and height):
             return Drawing(0, 0, [])
+        if self._words is not None:
+            return _draw_words(self._words, width, height)
         if self._image is None:
             lines = [cut(line, width) for line in wrap(printable(self._note), width)[:height]]
             columns = max(map(cell_width, lines), default=0)
@@ -228,6 +244,18 @@ class Picture(Widget, can_focus=False):
             self._drawings[look.graphics, height] = drawing
             self._write(drawing.send)
         return drawing
+
+
+def _draw_words(words: Words, width: int, height: int) -> Drawing:
+    """Break a text into lines of cells, not of characters, each in the middle."""
+    lines = [line.plain.strip() for line in Content(f"“{printable(words.text)}”").wrap(width)]
+    if len(lines) > height:
+        lines = [*lines[: height - 1], cut(f"{lines[height - 1]} {lines[height]}", width - 1).rstrip("…") + "…"]
+    rows = []
+    for line in (cut(line, width) for line in lines):
+        before = (width - cell_width(line)) // 2
+        rows.append([*_spaces(before), Segment(line, _BOLD), *_spaces(width - before - cell_width(line))])
+    return Drawing(width, len(rows), rows)
 
 
 def _spaces(number: int) -> list[Segment]:

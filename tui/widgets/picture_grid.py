@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from visexplore.tui.terminal import Graphics, Terminal
-from visexplore.tui.widgets.picture import Picture
+from visexplore.tui.widgets.picture import Picture, Words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,10 +50,12 @@ class PictureCell(Vertical):
         yield self.picture
         yield self.caption
 
-    def fill(self, content: Image | str | None, caption: Content) -> None:
-        """Show a picture, or why there is none, or nothing."""
+    def fill(self, content: Image | Words | str | None, caption: Content) -> None:
+        """Show a picture, or words, or why there is none, or nothing."""
         if content is None:
             self.picture.clear()
+        elif isinstance(content, Words):
+            self.picture.say(content)
         elif isinstance(content, str):
             self.picture.fail(content)
         else:
@@ -131,7 +133,7 @@ class PictureGrid(Widget, can_focus=True):
         self.columns = self.rows = 0
         self._shape = (0, 0, 0, 0)
         self._filled = 0
-        self._fills: deque[tuple[int, Image | str | None, Content]] = deque()
+        self._fills: deque[tuple[int, Image | Words | str | None, Content]] = deque()
 
     @property
     def cells(self) -> list[PictureCell]:
@@ -201,8 +203,8 @@ class PictureGrid(Widget, can_focus=True):
         self.cursor = max(0, min(self.cursor, self._filled - 1))
         self._mark_cursor(seen=self.has_focus)
 
-    def fill(self, index: int, content: Image | str | None, caption: Content) -> None:
-        """Show a picture in a cell. Few are painted per refresh, so that keys are answered in between."""
+    def fill(self, index: int, content: Image | Words | str | None, caption: Content) -> None:
+        """Show a picture or words in a cell. Few are painted per refresh, so that keys are answered in between."""
         if index >= self.capacity:
             return
         self._fills.append((index, content, caption))

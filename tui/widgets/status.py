@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from visexplore.core.text import cut
-from visexplore.tui.jobs import Job, progress_sentence
+from visexplore.tui.jobs import Job, amounts, progress_sentence
 from visexplore.tui.theme import MUTED
 
 _BAR = 20
@@ -30,17 +30,22 @@ class StatusLine(Static):
     def show_job(self, job: Job, others: int) -> None:
         """Show how far a job is, and how many wait behind it."""
         progress = job.progress
-        head = Content.assemble(
-            ("embedding ", MUTED), cut(job.title, 24), (" with ", MUTED), (cut(job.model, 30), "bold"), "  "
-        )
+        done, total = (0, 0) if progress is None else amounts(progress)
+        is_counted = progress is not None and total > 0 and job.state != "stopping"
+        is_narrow = self.app.size.width < _ROOMY_FROM  # there, the time left tells more than the names
+        model = (cut(job.model, 18 if is_narrow and is_counted else 30), "bold")
+        if job.is_downloading:
+            head = Content.assemble(("downloading ", MUTED), model, "  ")
+        elif is_narrow and is_counted:
+            head = Content.assemble(model, "  ")
+        else:
+            head = Content.assemble(("embedding ", MUTED), cut(job.title, 24), (" with ", MUTED), model, "  ")
         waiting = Content.styled(f"  (+{others} waiting: J)" if others else "", MUTED)
-        if job.state == "stopping" or progress is None or progress.stage != "embedding" or not progress.total:
+        if progress is None or not is_counted:
             self._update(Content.assemble(head, (job.sentence(), "$text-warning"), waiting))
             return
-        width = _BAR
-        if self.app.size.width < _ROOMY_FROM:  # the time left tells more than the names
-            head, width = Content.assemble((cut(job.model, 18), "bold"), "  "), _SHORT_BAR
-        full = width * progress.done // progress.total
+        width = _SHORT_BAR if is_narrow else _BAR
+        full = width * min(done, total) // total
         bar = Content.assemble(("█" * full, "$success"), ("░" * (width - full), MUTED), "  ")
         self._update(Content.assemble(head, bar, progress_sentence(progress), waiting))
 
