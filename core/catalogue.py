@@ -47,7 +47,7 @@ Pooling = Literal["cls", "mean", "cls+mean", "gem", "projected", "unprojected"]
 POOLINGS: Final[dict[Pooling, str]] = {
     "cls": "the class token",
     "mean": "the mean of the patch tokens, or of the feature map over height and width",
-    "cls+mean": "both of these, each scaled to length 1, one after the other",
+    "cls+mean": "the class token and the mean, each scaled to length 1, one after the other",
     "gem": "the generalised mean of the patch tokens (GeM, p = 3)",
     "projected": "the image tower's output in the space that it shares with texts",
     "unprojected": "the image tower's output before that projection",
@@ -586,9 +586,13 @@ def _outside(prefix: str, rest: str) -> Checkpoint:
 
 
 def _weights_file(architecture: str, file: str) -> Checkpoint:
-    path = Path(file).expanduser().absolute()
-    if not path.is_file():
-        raise UnknownModel(f"There is no file {str(path)!r}", "Check the path of the weights.")
+    try:
+        path = Path(file).expanduser().absolute()
+        found = path.is_file()
+    except (OSError, RuntimeError):  # too long a name, a forbidden folder, the home of nobody
+        found = False
+    if not found:
+        raise UnknownModel(f"There is no file {file!r}", "Check the path of the weights.")
     return Checkpoint(id=f"{architecture}:{path}", loader="timm", slug=slugify(path.stem), folder=str(path))
 
 

@@ -99,16 +99,13 @@ _TRANSFORMERS: Final = (
 _DIFFUSERS: Final = tuple(
     f"diffusion_pytorch_model.{suffix}" for suffix in ("safetensors", f"safetensors{_INDEX}", "bin", f"bin{_INDEX}")
 )
-# The order in which open_clip 3.3 looks for weights in a folder.
+# The order in which open_clip 3.3 looks for weights in a folder, without those names that in repositories of other
+# libraries hold something else: `model.safetensors` is an image tower alone, or a model of transformers.
 _OPEN_CLIP: Final = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
-    "open_clip_pytorch_model.pth",
-    "model.safetensors",
     "pytorch_model.bin",
-    "pytorch_model.pth",
-    "model.pth",
 )
 _PROCESSOR: Final = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER: Final = (
@@ -131,8 +128,9 @@ def _parts(checkpoint: Checkpoint) -> tuple[_Part, ...]:
         case "timm":
             # timm knows the configuration of its own names, and itself fetches nothing but the weights.
             return (_Part("", ("model.safetensors", "pytorch_model.bin"), wanted=("config.json",)),)
-        case "open_clip":  # the same holds for it
-            return (_Part("", _OPEN_CLIP, wanted=("open_clip_config.json",)),)
+        case "open_clip":  # the same holds for it, but for some text towers' tokenizers
+            extras = ("open_clip_config.json", "config.json", *_TOKENIZER, "special_tokens_map.json", "merges.txt")
+            return (_Part("", _OPEN_CLIP, wanted=extras),)
         case "internimage":
             return (_Part("", _TRANSFORMERS[:2], ("config.json",), (_PROCESSOR,), _PROCESSOR),)
         case "diffusers":
@@ -485,7 +483,8 @@ class _Speed:
         while self._samples[0][0] < now - RATE_SECONDS:
             self._samples.popleft()
         since, before = self._samples[0]
-        rate = max(done - before, 0) / (now - since) if now > since else 0.0
+        # The first second has small files and the wait for large ones: no rate to go by.
+        rate = max(done - before, 0) / (now - since) if now > since + 1 else 0.0
         return Transfer(done, total, rate, (total - done) / rate if rate > 0 else None)
 
 

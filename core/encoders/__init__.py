@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 from collections.abc import Collection
 from functools import cache
@@ -10,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from visexplore.core.catalogue import OUTSIDE, Checkpoint, WeightsStatus, weights_status
+from visexplore.core.catalogue import LIBRARIES, OUTSIDE, Checkpoint, WeightsStatus, weights_status
 from visexplore.core.encoders.device import AUTO, check_precision, choose_device
 from visexplore.core.encoders.encoder import Encoder, no_text_tower
 from visexplore.core.encoders.recipe import Recipe
@@ -26,7 +27,7 @@ NOT_FETCHED = "hub main"
 STANDARD = "standard"
 """The pooling of a recipe that keeps what the family's field keeps; which one that is, the encoder says."""
 
-__all__ = ["STANDARD", "Encoder", "Recipe", "check_text_tower", "load_encoder", "locate", "recipe_of"]
+__all__ = ["STANDARD", "Encoder", "Recipe", "check_library", "check_text_tower", "load_encoder", "locate", "recipe_of"]
 
 
 def recipe_of(checkpoint: Checkpoint, precision: str = AUTO) -> Recipe:
@@ -58,7 +59,7 @@ def locate(checkpoint: Checkpoint) -> Checkpoint:
     """
     if checkpoint.folder or checkpoint.package or checkpoint.family != OUTSIDE:
         return checkpoint
-    if checkpoint.loader == "timm" and "." not in checkpoint.id:
+    if checkpoint.loader == "timm" and ("." not in checkpoint.id or not snapshot(checkpoint)):
         from visexplore.core.encoders import timm_models
 
         return timm_models.locate(checkpoint)
@@ -67,6 +68,20 @@ def locate(checkpoint: Checkpoint) -> Checkpoint:
 
         return open_clip_models.locate(checkpoint)
     return checkpoint
+
+
+def check_library(checkpoint: Checkpoint) -> None:
+    """Refuse what cannot be loaded for want of a library, before its weights are fetched.
+
+    Raises:
+        CannotLoadModel: the library of an optional extra is not installed.
+    """
+    library = LIBRARIES[checkpoint.loader]
+    if importlib.util.find_spec(library) is None:
+        raise CannotLoadModel(
+            f"{checkpoint.slug} needs {library}, which is not installed",
+            "Install it: uv pip install 'visexplore[diffusion]', or in a clone: uv sync --extra diffusion.",
+        )
 
 
 def check_text_tower(checkpoint: Checkpoint) -> None:

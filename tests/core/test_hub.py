@@ -821,8 +821,13 @@ def test_a_model_that_embeds_texts_needs_a_tokenizer(cache: Path) -> None:
 
 
 def test_the_weights_alone_are_enough_for_timm_and_open_clip(cache: Path) -> None:
-    place = make_snapshot(cache, "a", {"model.safetensors": b""})
+    place = make_snapshot(cache, "a", {"model.safetensors": b"", "open_clip_model.safetensors": b""})
     assert snapshot(checkpoint("timm")) == snapshot(checkpoint("open_clip")) == place
+
+
+def test_an_image_tower_alone_is_no_model_of_open_clip(cache: Path) -> None:
+    make_snapshot(cache, "a", {"model.safetensors": b""})
+    assert snapshot(checkpoint("open_clip")) is None
 
 
 def test_finding_a_snapshot_imports_no_large_library(vit: LoopbackHub, cache: Path) -> None:
