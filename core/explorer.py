@@ -26,7 +26,16 @@ from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.embedding.lane import TICK, Lane
 from visexplore.core.embedding.pipeline import Pipeline
 from visexplore.core.embedding.store import Store, StoreInfo, list_stores, storage_error, store_path
-from visexplore.core.encoders import STANDARD, Encoder, Recipe, check_text_tower, load_encoder, locate, recipe_of
+from visexplore.core.encoders import (
+    STANDARD,
+    Encoder,
+    Recipe,
+    check_library,
+    check_text_tower,
+    load_encoder,
+    locate,
+    recipe_of,
+)
 from visexplore.core.encoders.device import AUTO
 from visexplore.core.encoders.loaded import LoadedEncoders
 from visexplore.core.errors import CannotLoadModel, NotEmbedded, StorageError, StoreBusy, UnreadableImage, UserError
@@ -108,7 +117,7 @@ class Explorer:
         """
         with self._lock:
             if rescan or spec not in self._datasets:
-                self._datasets[spec] = open_dataset(spec)
+                self._datasets[spec] = open_dataset(spec, offline=self.settings.offline)
             return self._datasets[spec]
 
     def recipe(self, model: str) -> Recipe:
@@ -166,6 +175,7 @@ class Explorer:
         if hub.snapshot(checkpoint) and (not trusted or self.settings.offline):
             return
         recipe_of(checkpoint, self._precision)  # nothing is fetched for what could not be embedded with
+        check_library(checkpoint)
         for transfer in hub.fetch(
             checkpoint, offline=self.settings.offline, cancelled=cancelled, trust_remote_code=trusted
         ):
@@ -393,7 +403,8 @@ class Explorer:
         dataset = self.dataset(spec)
         states = []
         for info in self.stores():
-            if info.dataset != dataset.spec or not self._is_current(info):
+            # Specs that differ only in which column is the label have one folder: a new label embeds nothing anew.
+            if info.path.parent.name != dataset.slug or not self._is_current(info):
                 continue
             store = self._opened(info.path, dataset, info.model, info.recipe)
             known = [entry for record in dataset.records if (entry := store.known(record))]

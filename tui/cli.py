@@ -119,7 +119,9 @@ def explore(spec: str, model: str, device: str, options: Globals) -> int:
     if spec != "sample" and not os.path.isdir(os.path.expanduser(spec)):  # noqa: PTH111, PTH112 - as `open_dataset`
         from visexplore.core.datasets import open_dataset
 
-        open_dataset(spec)  # knows all kinds of datasets, and says what is wrong with this one
+        open_dataset(
+            spec, offline=options.settings().offline
+        )  # knows all kinds of datasets, and says what is wrong with this one
     if not (os.isatty(0) and os.isatty(1)):
         raise UserError(
             "The explorer needs a terminal for its input and its output",

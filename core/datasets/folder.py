@@ -1,23 +1,35 @@
-"""A folder of images, searched recursively; labels are the names of the sub-folders."""
+"""A folder of images, searched recursively; labels are the names of the sub-folders, or in a table in the folder."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from visexplore.core.datasets.dataset import Dataset, ImageRecord, Problem
-from visexplore.core.errors import EmptyDataset, UnknownDataset
+from visexplore.core.datasets.kinds import KINDS
+from visexplore.core.datasets.listing import mtime_ns, unicode_id
+from visexplore.core.datasets.spec import Spec
+from visexplore.core.datasets.spec import slug as slug_of
+from visexplore.core.errors import EmptyDataset, UnknownDataset, UserError
 from visexplore.core.images import image_suffixes
+from visexplore.core.text import count
 
-_MAX_INT64 = 2**63 - 1
 SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "query", "gallery"})
+# `metadata.csv` is what the hub's image folders have.
+TABLES = ("labels.csv", "labels.tsv", "labels.parquet", "metadata.csv", "metadata.parquet")
+_OTHER_KINDS = {".parquet": "parquet", ".tar": "wds"}
 
 
-def open_folder(folder: Path, *, spec: str | None = None, slug: str | None = None, title: str | None = None) -> Dataset:
+def open_folder(
+    folder: Path,
+    *,
+    options: Mapping[str, str] | None = None,
+    spec: str | None = None,
+    slug: str | None = None,
+    title: str | None = None,
+) -> Dataset:
     """List the images of `folder` and its sub-folders, in the order of their names.
 
     Hidden files and folders and files that are no images are left out. A symbolic link is followed, but no
@@ -25,8 +37,11 @@ def open_folder(folder: Path, *, spec: str | None = None, slug: str | None = Non
     where all top folders are called like splits (`train`, `test`, ...) they become the split instead. Where all
     images would have the same label there are no labels.
 
+    A `labels.csv` or `labels.parquet` in the folder has the last word: images that it does not list have no label.
+
     Args:
         folder: where to look.
+        options: which columns of that table hold what: `image`, `label`, `split`.
         spec: what opens it again; the absolute path by default.
         slug: its name in the embedding cache; by default the folder's name and a digest of its path.
         title: short name for the screen; the folder's name by default.
@@ -34,29 +49,49 @@ def open_folder(folder: Path, *, spec: str | None = None, slug: str | None = Non
     Raises:
         UnknownDataset: the folder itself cannot be listed.
         EmptyDataset: it holds no images.
+        UserError: a named column is not there.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps the user's own path: resolve() would follow links
+    options = options or {}
+    problems: list[Problem] = []
+    records = list(images_below(folder, problems))
+    if not records:
+        raise EmptyDataset(f"{folder} holds no images, nor do its sub-folders", _hint(folder))
+    records = _with_labels(records)
+    if table := next((file for name in TABLES if (file := folder / name).is_file()), None):
+        records, told = _with_table(folder, records, table, options)
+        problems += told
+    elif options:
+        raise UserError(
+            f"{folder} has no table of labels, so no column of it can be chosen", f"It may be called {TABLES[0]}."
+        )
+    return Dataset(
+        spec=spec or Spec(KINDS[""], str(folder), options).text(),
+        slug=slug or slug_of(folder.name, str(folder)),
+        title=title or folder.name or str(folder),
+        records=tuple(records),
+        problems=tuple(problems),
+    )
+
+
+def images_below(folder: Path, problems: list[Problem]) -> Iterator[ImageRecord]:
+    """Yield the images below `folder`, depth first, in the order of their names; without labels and splits.
+
+    Args:
+        folder: an absolute path.
+        problems: takes what could not be listed.
+
+    Raises:
+        UnknownDataset: the folder itself cannot be listed.
+    """
     try:
         os.scandir(folder).close()
     except OSError as error:
         raise UnknownDataset(f"The folder {folder} cannot be read ({error.strerror})") from error
-    problems: list[Problem] = []
     suffixes = image_suffixes()
-    files = [entry for entry in _walk(folder, problems) if Path(entry.name).suffix.lower() in suffixes]
-    found = [record for entry in files if (record := _record(folder, entry, problems))]
-    if not found:
-        raise EmptyDataset(
-            f"{folder} holds no images, nor do its sub-folders",
-            "Images end in .jpg, .png, .webp, .bmp, .gif, .tif or another ending that Pillow reads; "
-            "hidden files are left out.",
-        )
-    return Dataset(
-        spec=spec or str(folder),
-        slug=slug or _slug(folder),
-        title=title or folder.name or str(folder),
-        records=tuple(_with_labels(found)),
-        problems=tuple(problems),
-    )
+    for entry in _walk(folder, problems):
+        if Path(entry.name).suffix.lower() in suffixes and (record := _record(folder, entry, problems)):
+            yield record
 
 
 def _walk(folder: Path, problems: list[Problem]) -> Iterator[os.DirEntry[str]]:
@@ -101,22 +136,7 @@ def _record(folder: Path, entry: os.DirEntry[str], problems: list[Problem]) -> I
         problems.append(Problem(entry.path, error.strerror or str(error)))
         return None
     relative = entry.path[len(str(folder)) :].lstrip("/")
-    changed = min(max(facts.st_mtime_ns, -_MAX_INT64), _MAX_INT64)  # a file may claim to be of the year 2500
-    return ImageRecord(_image_id(relative), entry.path, facts.st_size, changed)
-
-
-def _image_id(relative: str) -> str:
-    r"""Return `relative` as valid Unicode, different for different names.
-
-    Bytes that are no UTF-8 become `\\xNN`. A name that already looks so has its backslashes doubled.
-    """
-    try:
-        relative.encode()
-        if not re.search(r"\\(x[0-9a-f]{2}|\\)", relative):
-            return relative
-    except UnicodeEncodeError:
-        pass
-    return os.fsencode(relative.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+    return ImageRecord(unicode_id(relative), entry.path, facts.st_size, mtime_ns(facts))
 
 
 def _with_labels(records: list[ImageRecord]) -> list[ImageRecord]:
@@ -132,6 +152,52 @@ def _with_labels(records: list[ImageRecord]) -> list[ImageRecord]:
     ]
 
 
-def _slug(folder: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("-.")[:40] or "folder"
-    return f"{name}-{hashlib.blake2b(os.fsencode(folder), digest_size=4).hexdigest()}"
+def _with_table(
+    folder: Path, records: list[ImageRecord], file: Path, options: Mapping[str, str]
+) -> tuple[list[ImageRecord], list[Problem]]:
+    from visexplore.core.datasets.names import Names
+    from visexplore.core.datasets.tables import entries_of, read_table
+
+    try:
+        entries = entries_of(read_table(file), options)
+    except (UserError, UnknownDataset) as error:
+        if options:
+            raise
+        return records, [Problem(str(file), f"not used: {error.message}")]  # the folders may say enough
+    names = Names(str(folder), [record.image_id for record in records])
+    labelled = list(records)
+    if entries.roles.label:
+        labelled = [replace(record, label=None) for record in records]
+    listed: set[int] = set()
+    absent, first = 0, ""
+    for row in entries.rows:
+        position = names.find(row.image)
+        if position is None:
+            absent, first = absent + 1, first or row.image
+        elif position not in listed:
+            listed.add(position)
+            labelled[position] = replace(
+                labelled[position],
+                label=row.label if entries.roles.label else labelled[position].label,
+                split=row.split if entries.roles.split else labelled[position].split,
+                attributes=row.attributes,
+            )
+    problems = list(entries.problems)
+    if absent:
+        are = "is" if absent == 1 else "are"
+        reason = f"{absent:,} of the {count(len(entries.rows), 'image')} that it lists {are} not here, first {first}"
+        problems.append(Problem(str(file), reason))
+    if unlisted := len(records) - len(listed):
+        problems.append(Problem(str(file), f"it does not list {unlisted:,} of the {count(len(records), 'image')} here"))
+    return labelled, problems
+
+
+def _hint(folder: Path) -> str:
+    """Return what to do with a folder without images."""
+    for ending, kind in _OTHER_KINDS.items():
+        if any(next(folder.glob(f"{depth}*{ending}"), None) for depth in ("", "*/")):
+            return f"It holds {ending} files, which may hold images: try {kind}:{folder}."
+    return (
+        "Images end in .jpg, .png, .webp, .bmp, .gif, .tif or another ending that Pillow reads; "
+        "hidden files are left out."
+    )

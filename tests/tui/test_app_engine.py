@@ -63,7 +63,7 @@ class TestOpening:
     async def test_folders_that_cannot_be_read_are_told(self) -> None:
         async with explore(embedded(problems=("/photos/secret: Permission denied",)), WIDE) as session:
             assert session.notes == ["/photos/secret: Permission denied"]
-            assert session.content_of("#cache-states").startswith("1 folder unreadable. ")
+            assert session.content_of("#cache-states").startswith("1 problem. ")
 
     async def test_the_images_of_a_label_are_counted(self) -> None:
         async with explore(embedded(), WIDE) as session:

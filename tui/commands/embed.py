@@ -38,7 +38,7 @@ def run(
         for report in reports:
             _print_report(output, report, explorer.dataset(spec).title)
         for problem in explorer.dataset(spec).problems:
-            output.note(f"Note: {problem.path} could not be listed: {problem.reason}")
+            output.note(f"Note: {problem.path}: {problem.reason}")
     if any(report.cancelled for report in reports):
         for report in reports:
             kept = report.embedded + report.reused

@@ -105,7 +105,7 @@ class DatasetPanel(Panel):
                 )
             )
         embedded = Content(", ").join(parts) if parts else Content.styled("nothing yet: press e", MUTED)
-        problems = count(len(self._gallery.problems), "folder") + " unreadable. " if self._gallery.problems else ""
+        problems = count(len(self._gallery.problems), "problem") + ". " if self._gallery.problems else ""
         self.query_one("#cache-states", Static).update(
             Content.assemble((problems, "$text-warning"), ("embedded: ", MUTED), embedded)
         )
