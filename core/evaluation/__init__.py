@@ -1,0 +1,1 @@
+"""Which model is best on these images: scores with confidence, agreement between models, the verdict."""
