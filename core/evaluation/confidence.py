@@ -107,8 +107,8 @@ def compare_pairs(
 
     Between equally good models the verdict is a difference in at most 5 % of the cases (simulated: 0 to 5 %, from 50
     queries on); less where they differ on a handful of queries only. It is more, as with any test of a mean, where
-    one model is slightly better on most queries and far worse on a few in a hundred: 6 % with 300 queries, 9 to 12 %
-    with 100.
+    one model is slightly better on most queries and far worse on a few in a hundred: 6 to 8 % with 300 queries, 9 to
+    12 % with 100.
 
     Args:
         values: (q,) scores by model, of the same queries in the same order.

@@ -49,7 +49,7 @@ def near_duplicates(space: Space, groups: Groups, *, threshold: float = NEAR) ->
     step = block_size(len(positions))
     for start in range(0, len(positions), step):
         rows = np.arange(start, min(start + step, len(positions)))
-        near = space.similarities(rows)[:, start:] >= threshold
+        near = space.between(rows, np.arange(start, len(positions))) >= threshold
         # Each image is near itself. Only those after it are looked at: the others have looked already.
         for row in np.flatnonzero(near.sum(axis=1) > near[np.arange(len(rows)), np.arange(len(rows))]).tolist():
             linked = _roots(parent, positions[start + np.append(np.flatnonzero(near[row]), row)])

@@ -53,6 +53,11 @@ class Space(ABC):
         rows: Rows = np.where(self.positions[found] == positions, found, -1)
         return rows
 
+    def between(self, queries: Rows, images: Rows) -> Similarities:
+        """Return how near some images are to each query: (q,) and (m,) rows -> (q, m) float32, a fresh array."""
+        similarities = self.similarities(queries)
+        return similarities if _is_all(images, len(self.positions)) else similarities[:, images]
+
     def nearest(self, queries: Rows, gallery: Rows, left_out: tuple[Rows, Columns], k: int) -> Columns:
         """Return the `k` nearest of a gallery, nearest first, equally near ones in the gallery's order: (q, k).
 
@@ -66,9 +71,7 @@ class Space(ABC):
         Returns:
             Indices into `gallery`.
         """
-        similarities = self.similarities(queries)
-        if not _is_all(gallery, len(self.positions)):
-            similarities = similarities[:, gallery]
+        similarities = self.between(queries, gallery)
         similarities[left_out] = -np.inf
         return top(similarities, k)
 
@@ -127,19 +130,18 @@ class EmbeddingSpace(Space):
 
     def similarities_to(self, vectors: NDArray[np.float32]) -> Similarities:
         """Return the cosines between q vectors of length 1, which need be of no image here, and all: (q, n) float32."""
-        if self._device == "cpu":
-            found: Similarities = vectors @ self.vectors.T
-        else:
-            found = (self._moved.new_tensor(vectors) @ self._moved.T).cpu().numpy()
-        copies, originals = self._copies
-        found[:, copies] = found[:, originals]
-        return found
+        return self._cosines(vectors, np.arange(len(self.positions)))
+
+    def between(self, queries: Rows, images: Rows) -> Similarities:
+        """Return the cosines between queries and some images: (q,) and (m,) rows -> (q, m) float32."""
+        return self._cosines(self.vectors[queries], images)
 
     def nearest(self, queries: Rows, gallery: Rows, left_out: tuple[Rows, Columns], k: int) -> Columns:
         """Return the `k` nearest of a gallery, as `Space.nearest`; found on the device."""
         if self._device == "cpu":
             return super().nearest(queries, gallery, left_out, k)
-        return nearest_on_device(self._moved, queries, gallery, left_out, k, self._copies)
+        here, there = (self._moved[_slice_of(rows)] for rows in (queries, gallery))
+        return nearest_on_device(here, there, self._copies(gallery), left_out, k)
 
     def of_pairs(self, one: Rows, other: Rows) -> Similarities:
         """Return the cosine of each pair: two times (m,) rows of this space -> (m,) float32."""
@@ -150,20 +152,38 @@ class EmbeddingSpace(Space):
             np.einsum("md,md->m", self.vectors[one[block]], self.vectors[other[block]], out=found[block])
         return found
 
+    def _cosines(self, vectors: NDArray[np.float32], images: Rows) -> Similarities:
+        some = _slice_of(images)
+        if self._device == "cpu":
+            found: Similarities = vectors @ self.vectors[some].T
+        else:
+            found = (self._moved.new_tensor(vectors) @ self._moved[some].T).cpu().numpy()
+        copies, originals = self._copies(images)
+        found[:, copies] = found[:, originals]
+        return found
+
+    def _copies(self, images: Rows) -> tuple[Columns, Columns]:
+        """Return which of some images have the embedding of an earlier one of them, and which one that is."""
+        if not len(self._has_copy):
+            return self._has_copy, self._has_copy
+        candidates = np.flatnonzero(np.isin(images, self._has_copy))
+        first: dict[bytes, int] = {}
+        found = [
+            (column, original)
+            for column in candidates.tolist()
+            if (original := first.setdefault(self.vectors[images[column]].tobytes(), column)) != column
+        ]
+        pairs = np.array(found, np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
     @cached_property
-    def _copies(self) -> tuple[Rows, Rows]:
-        """Rows whose embedding is that of an earlier row, and that row."""
+    def _has_copy(self) -> Rows:
+        """Rows whose embedding is that of another, ascending; a few others may be among them."""
         sums = self.vectors.view(np.uint32).sum(axis=1, dtype=np.uint64)
         order = np.argsort(sums, kind="stable")
         alike = np.flatnonzero(sums[order][1:] == sums[order][:-1])
-        first: dict[bytes, int] = {}
-        found = [
-            (row, original)
-            for row in np.unique(order[np.concatenate([alike, alike + 1])]).tolist()
-            if (original := first.setdefault(self.vectors[row].tobytes(), row)) != row
-        ]
-        copies = np.array(found, np.int64).reshape(-1, 2)
-        return copies[:, 0], copies[:, 1]
+        rows: Rows = np.unique(order[np.concatenate([alike, alike + 1])])
+        return rows
 
     @cached_property
     def _moved(self) -> torch.Tensor:
@@ -176,35 +196,31 @@ class EmbeddingSpace(Space):
 
 
 def nearest_on_device(
-    vectors: torch.Tensor,
-    queries: Rows,
-    gallery: Rows,
+    queries: torch.Tensor,
+    gallery: torch.Tensor,
+    copies: tuple[Columns, Columns],
     left_out: tuple[Rows, Columns],
     k: int,
-    copies: tuple[Rows, Rows],
 ) -> Columns:
-    """Return the `k` nearest of a gallery, as `Space.nearest`, by cosines that stay on the device of `vectors`.
+    """Return the `k` nearest of a gallery, as `Space.nearest`, by cosines that stay on the device.
 
     `topk` does not say which of several equal values it takes. So it only gives the least that counts, and all that
     reach it are put in order here.
 
     Args:
-        vectors: (n, dim) float32, of length 1.
-        queries: (q,) rows.
-        gallery: (g,) rows.
+        queries: (q, dim) float32, of length 1.
+        gallery: (g, dim) float32, of length 1, on the same device.
+        copies: indices into `gallery` of embeddings that an earlier one equals, and of the first that does.
         left_out: pairs of an index into `queries` and an index into `gallery`.
         k: at most g.
-        copies: rows whose embedding is that of an earlier row, and that row.
     """
     import torch
 
     def move(numbers: NDArray[np.int64]) -> torch.Tensor:
-        return torch.from_numpy(numbers).to(vectors.device)
+        return torch.from_numpy(numbers).to(gallery.device)
 
-    similarities = vectors[move(queries)] @ vectors.T
+    similarities = queries @ gallery.T
     similarities[:, move(copies[0])] = similarities[:, move(copies[1])]
-    if not _is_all(gallery, len(vectors)):
-        similarities = similarities[:, move(gallery)]
     similarities[move(left_out[0]), move(left_out[1])] = -torch.inf
     least = torch.topk(similarities, k, dim=1, sorted=False).values.min(dim=1, keepdim=True).values
     rows, columns = torch.nonzero(similarities >= least, as_tuple=True)
@@ -223,6 +239,13 @@ def _of_length_one(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     return unit if np.all(np.abs(squares - 1) < 2 * _UNIT) else normalise(unit)
 
 
-def _is_all(gallery: Rows, images: int) -> bool:
-    """Whether a gallery of rows is all images in their order."""
-    return len(gallery) == images and bool(np.array_equal(gallery, np.arange(images)))
+def _is_all(rows: Rows, images: int) -> bool:
+    """Whether rows are all images in their order."""
+    return len(rows) == images and bool(np.array_equal(rows, np.arange(images)))
+
+
+def _slice_of(rows: Rows) -> slice | Rows:
+    """Return rows as a slice where they follow each other, which copies nothing."""
+    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return slice(int(rows[0]), int(rows[0]) + len(rows))
+    return rows

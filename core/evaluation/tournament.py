@@ -114,7 +114,8 @@ def standing(models: Sequence[str], votes: Sequence[Vote], *, level: float = LEV
     A vote between models of strengths s and t is a win with a probability in proportion to s, a loss to t, a tie to
     nu sqrt(s t) (Davidson 1970, "On extending the Bradley-Terry model to accommodate ties"). So that strengths and nu
     are finite from the first vote on, each model starts with half a win and half a loss against one of strength 1, and
-    nu with as much around 1. Intervals are normal, from the observed information.
+    nu with as much around 1. Intervals are normal, from the observed information; they are meant for a number of votes
+    that was fixed before, so one that is read when the votes have just settled it is a little too narrow.
 
     A step is `ahead` when it is sure at `level` that all that are called so are, whenever one stops asking: the ratio
     of likelihoods is held against the bound of a normal mixture (Robbins 1970, "Statistical methods related to the law

@@ -46,7 +46,7 @@ def main() -> None:
 
     labels = (np.arange(options.images) % options.classes).astype(np.int32)
     everything = np.arange(options.images)
-    space = EmbeddingSpace("drawn", everything, clustered_vectors(labels, options.dim, 2.0))
+    space = EmbeddingSpace("drawn", everything, clustered_vectors(labels, options.dim, 3.0))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{options.images} x {options.dim}, {options.classes} classes, {usable_cores()} cores\n")
 

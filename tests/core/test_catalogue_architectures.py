@@ -25,6 +25,8 @@ from PIL import Image
 from tests.core.published_configs import CONFIGS, DIFFUSION, LENGTHS, PREPROCESSORS
 from visexplore.core.catalogue import Checkpoint, Loader, load_catalogue
 
+pytestmark = pytest.mark.slow
+
 CHECKPOINTS = load_catalogue().checkpoints
 
 Model = Any

@@ -33,6 +33,8 @@ from visexplore.core.encoders.torch_encoder import TorchEncoder
 from visexplore.core.errors import CannotLoadModel, NoTextTower
 from visexplore.core.images import decode
 
+pytestmark = pytest.mark.slow
+
 VAE = Checkpoint(id="someone/tiny:vae", loader="diffusers", slug="tiny-vae", hub_id="someone/tiny", subfolder="vae")
 UNET = Checkpoint(id="someone/tiny:unet", loader="diffusers", slug="tiny-unet", hub_id="someone/tiny", subfolder="unet")
 BOTH = pytest.mark.parametrize("checkpoint", [VAE, UNET], ids=["vae", "unet"])

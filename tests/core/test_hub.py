@@ -26,6 +26,8 @@ from visexplore.core.catalogue import Checkpoint, Loader
 from visexplore.core.errors import CannotLoadModel, StorageError
 from visexplore.core.hub import Transfer, download_size, fetch, snapshot
 
+pytestmark = pytest.mark.slow
+
 REPO = "someone/tiny"
 WEIGHTS = random.Random(0).randbytes(300_000)
 VIT: Mapping[str, bytes] = {

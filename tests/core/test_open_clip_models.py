@@ -28,6 +28,8 @@ from visexplore.core.encoders import Encoder, load_encoder, locate
 from visexplore.core.encoders.encoder import Embeddings, normalise
 from visexplore.core.errors import CannotLoadModel, NoTextTower, UnknownModel, UserError
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["a red car", "a photo of two dresses on a rail", "x"]
 
 VISION = {"layers": 2, "width": 64, "head_width": 32, "patch_size": 16, "image_size": 32}

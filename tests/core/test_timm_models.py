@@ -25,6 +25,8 @@ from visexplore.core.catalogue import Checkpoint, load_catalogue
 from visexplore.core.encoders import Encoder, load_encoder
 from visexplore.core.errors import CannotLoadModel, UnknownModel, UserError
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Kind:

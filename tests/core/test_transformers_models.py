@@ -32,6 +32,8 @@ from visexplore.core.encoders.encoder import Embeddings, normalise
 from visexplore.core.encoders.recipes import ARCHITECTURES, IMAGE_TOWER, TABLE, known_recipe
 from visexplore.core.errors import CannotLoadModel, NoTextTower, UserError
 
+pytestmark = pytest.mark.slow
+
 CATALOGUE = [checkpoint for checkpoint in load_catalogue().checkpoints if checkpoint.loader == "transformers"]
 TEXTS = ["a red car", "dog", "a very long text " * 40]
 

@@ -132,7 +132,7 @@ def test_progress_of_a_download_is_told_in_lines(
     cli: CommandLine, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_module, "_PLAIN_PROGRESS_SECONDS", 0.1)
-    hub.fault(WEIGHTS, drip=0.003)  # 0.6 s in all
+    hub.fault(WEIGHTS, drip=0.01)  # 2 s in all: in the first second no rate is told
     told = cli("models", "fetch", "clip-vit-b32").err.splitlines()
     assert len(told) >= 2
     for line in told:
@@ -142,7 +142,7 @@ def test_progress_of_a_download_is_told_in_lines(
 
 
 def test_progress_of_a_download_on_a_terminal(hub: LoopbackHub) -> None:
-    hub.fault(WEIGHTS, drip=0.005)
+    hub.fault(WEIGHTS, drip=0.01)
     shown = run_on_terminal("models", "fetch", "clip-vit-b32")
     assert shown.code == 0
     seen = without_sequences(shown.out)

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.core.evaluation.spaces import TableSpace, random_vectors, space_of
+from visexplore.core import evaluation
 from visexplore.core.evaluation.space import EmbeddingSpace, Space, block_size, nearest_on_device
 
 
@@ -48,6 +53,20 @@ def test_equal_vectors_are_equally_near(kinds: list[int], dim: int, seed: int) -
     np.testing.assert_array_equal(similarities, similarities[:, first])
 
 
+@given(
+    kinds=st.lists(st.integers(0, 6), min_size=2, max_size=60),
+    some=st.sets(st.integers(0, 59), min_size=1),
+    seed=st.integers(0, 99),
+)
+def test_equal_vectors_are_equally_near_in_any_part_of_the_space(kinds: list[int], some: set[int], seed: int) -> None:
+    space = space_of(random_vectors(7, 33, seed)[kinds])
+    images = np.array(sorted({image % len(kinds) for image in some}))
+    found = space.between(np.arange(len(kinds)), images)
+    chosen = [kinds[image] for image in images]
+    np.testing.assert_array_equal(found, found[:, [chosen.index(kind) for kind in chosen]])
+    np.testing.assert_allclose(found, space.similarities(np.arange(len(kinds)))[:, images], atol=1e-6)
+
+
 @given(positions=st.sets(st.integers(0, 40), max_size=20), asked=st.lists(st.integers(0, 40), max_size=20))
 def test_rows_are_the_places_of_positions(positions: set[int], asked: list[int]) -> None:
     covered = sorted(positions)
@@ -83,6 +102,15 @@ def test_a_block_of_similarities_stays_within_128_megabytes() -> None:
     assert block_size(0) > 0
 
 
+def test_scores_are_computed_without_the_libraries_of_the_models() -> None:
+    """Neither torch nor faiss: what only reads votes or compares rankings starts at once."""
+    names = [file.stem for file in Path(evaluation.__file__).parent.glob("[a-z]*.py")]
+    assert "tournament" in names
+    imports = "; ".join(f"import visexplore.core.evaluation.{name}" for name in names)
+    check = f"import sys; {imports}; print({{'torch', 'faiss', 'scipy', 'timm'}} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stdout == "set()\n"
+
+
 # ---- on a device: torch on the CPU stands for it
 
 
@@ -103,7 +131,8 @@ def test_a_device_finds_the_same_neighbours_in_the_same_order(
     queries = np.arange(images - 1)
     k = data.draw(st.integers(1, len(gallery)))
     left_out = (np.arange(len(queries)), np.arange(len(queries)) % len(gallery))
-    found = nearest_on_device(torch.from_numpy(space.vectors), queries, gallery, left_out, k, space._copies)
+    vectors = torch.from_numpy(space.vectors)
+    found = nearest_on_device(vectors[queries], vectors[gallery], space._copies(gallery), left_out, k)
     np.testing.assert_array_equal(found, space.nearest(queries, gallery, left_out, k))
 
 
