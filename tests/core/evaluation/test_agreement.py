@@ -103,6 +103,11 @@ def test_the_most_contested_queries_come_first_and_equal_ones_in_order() -> None
     other = np.array([[1, 2], [8, 9], [2, 1], [6, 7]])
     assert most_contested({"a": one, "b": other}).tolist() == [1, 3, 2, 0]
     assert most_contested({"a": one, "b": other}, [40, 10, 20, 30]).tolist() == [10, 30, 20, 40]
+    many = np.tile(one, (250, 1))
+    assert most_contested({"a": many, "b": many + 5 * (np.arange(1000) % 2)[:, None]}).tolist() == [
+        *range(1, 1000, 2),
+        *range(0, 1000, 2),
+    ]
 
 
 @given(three=rankings(3))
