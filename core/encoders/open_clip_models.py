@@ -21,13 +21,20 @@ from open_clip.hf_configs import arch_dict
 from open_clip.modified_resnet import ModifiedResNet
 from open_clip.timm_model import TimmModel
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
-from open_clip.transform import MaybeToTensor, PreprocessCfg, image_transform_v2, merge_preprocess_dict
+from open_clip.transform import (
+    MaybeConvertMode,
+    MaybeToTensor,
+    PreprocessCfg,
+    image_transform_v2,
+    merge_preprocess_dict,
+)
 from open_clip.transformer import VisionTransformer
 from PIL.Image import Image
 
 from visexplore.core.catalogue import Checkpoint, hub_snapshots, slugify
 from visexplore.core.encoders.encoder import Pixels, no_text_tower
 from visexplore.core.encoders.pooling import Outputs, flatten_map
+from visexplore.core.encoders.resizing import on_bytes
 from visexplore.core.encoders.timm_models import LONGEST, tokens, without_far_ends
 from visexplore.core.encoders.torch_encoder import TorchEncoder, in_one_line
 from visexplore.core.errors import CannotLoadModel, UnknownModel
@@ -108,6 +115,7 @@ class OpenClipEncoder(TorchEncoder):
             mean=normalisation.mean, std=normalisation.std, preprocessing=asdict(config),
         )  # fmt: skip
         self._steps = list(takewhile(lambda step: not isinstance(step, MaybeToTensor), steps))
+        self._resize = on_bytes([step for step in self._steps if not isinstance(step, MaybeConvertMode)])
         # Padded pictures are kept whole, as long as a pixel is left of their short side.
         side = config.size if isinstance(config.size, int) else min(config.size)
         self._longest = {"shortest": LONGEST, "longest": side}.get(config.resize_mode)
@@ -122,6 +130,8 @@ class OpenClipEncoder(TorchEncoder):
         """Resize and crop as open_clip does for evaluation: uint8 (3, height, width)."""
         if self._longest:
             image = without_far_ends(image, self._longest)
+        if self._resize is not None:
+            return self._resize(image)
         for step in self._steps:
             image = step(image)
         pixels: Pixels = np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))

@@ -25,6 +25,7 @@ from timm.models import get_deprecated_models, load_state_dict
 from visexplore.core.catalogue import Checkpoint, slugify
 from visexplore.core.encoders.encoder import Pixels
 from visexplore.core.encoders.pooling import Outputs, flatten_map
+from visexplore.core.encoders.resizing import on_bytes
 from visexplore.core.encoders.torch_encoder import TorchEncoder, in_one_line
 from visexplore.core.errors import CannotLoadModel, UnknownModel
 
@@ -48,7 +49,7 @@ class TimmEncoder(TorchEncoder):
             raise CannotLoadModel(f"{checkpoint.slug} takes pictures of {channels} channels, not red, green and blue")
         try:
             # With the prefetcher, timm's transform stops at uint8: normalisation is then the device's work.
-            self._transform = create_transform(**config, is_training=False, use_prefetcher=True)
+            transform: Any = create_transform(**config, is_training=False, use_prefetcher=True)
         except Exception as error:
             raise CannotLoadModel(
                 f"{checkpoint.slug} describes preprocessing that timm does not know ({in_one_line(error)})",
@@ -59,6 +60,7 @@ class TimmEncoder(TorchEncoder):
             checkpoint, model, device=device, precision=precision, dim=dim, mean=config["mean"], std=config["std"],
             preprocessing=config,
         )  # fmt: skip
+        self._resize = on_bytes(transform.transforms[:-1]) or (lambda image: np.asarray(transform(image)))
         # Bordered pictures are kept whole, as long as a pixel is left of their short side.
         self._longest = {"center": LONGEST, "border": min(config["input_size"][1:])}.get(config["crop_mode"])
 
@@ -66,8 +68,7 @@ class TimmEncoder(TorchEncoder):
         """Resize and crop as timm does for evaluation: uint8 (3, height, width)."""
         if self._longest:
             image = without_far_ends(image, self._longest)
-        pixels: Pixels = np.asarray(self._transform(image))
-        return pixels
+        return self._resize(image)
 
     def outputs(self, images: torch.Tensor) -> Outputs:
         """Return what the classifier would get, and the tokens or the feature map before pooling."""

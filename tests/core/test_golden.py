@@ -36,7 +36,7 @@ def test_bundled_model_gives_the_vectors_that_came_with_the_install(checkpoint: 
     found = check(checkpoint, tmp_path, device="cpu", precision="float32")
     assert (found.verdict, found.note) == (Verdict.AS_BEFORE, "")
     assert found.drift is not None
-    assert found.drift < 1e-6
+    assert found.drift < 5e-5  # the vectors were made with Pillow's resize, these with torch's
     assert (found.dim, found.precision, found.device) == (1280, "float32", "cpu")
     assert found.limit == LIMIT_FLOAT32
     assert list(tmp_path.iterdir()) == []  # nothing has to be recorded

@@ -206,7 +206,9 @@ def test_pixels_are_those_of_open_clip_before_normalisation(encoder: Encoder, pl
     ours = torch.from_numpy(np.stack([encoder.preprocess(photo) for photo in some()]))
     *_, normalisation = plain.transform.transforms
     assert ours.dtype == torch.uint8
-    torch.testing.assert_close(normalisation(ours / 255), plain.pixels(), atol=1e-6, rtol=0)
+    levels = ((normalisation(ours / 255) - plain.pixels()) * 255 * torch.tensor(normalisation.std).view(3, 1, 1)).abs()
+    assert levels.max() < 2.1  # torch's resize rounds otherwise than Pillow's, by 2 of 255 at most
+    assert (levels > 0.1).float().mean() < 0.01
 
 
 @torch.inference_mode()
@@ -376,7 +378,7 @@ def test_weights_trained_with_quick_gelu_run_with_it_although_their_architecture
     right = registry.plain("tiny-quickgelu", weights)
     assert activation(encoder) == "QuickGELU"
     ours = embed(encoder, some())
-    assert np.abs(ours - right.images()).max() < 1e-5 < 1e-3 < np.abs(ours - wrong.images()).max()
+    assert np.abs(ours - right.images()).max() < 3e-4 < 1e-3 < np.abs(ours - wrong.images()).max()
     np.testing.assert_allclose(encoder.embed_texts(TEXTS), right.texts(), atol=1e-5)
     assert encoder.remarks == (
         "It runs with QuickGELU, with which trained_s1 was trained; tiny alone would run with GELU.",
