@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from visexplore.core.comparison import Interval, Outcome, Pair
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -24,41 +24,6 @@ _FEW_RESAMPLES = 10  # fewer than this say little about how rare something is
 _CHUNK = 1_000_000  # drawn queries that are held at a time
 
 Values = NDArray[np.float64]
-Verdict = Literal["better", "worse", "tie"]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean over the queries, and the range that holds the true one with the confidence asked for."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two models on the same queries.
-
-    Attributes:
-        a: one model.
-        b: the other.
-        difference: mean of a minus mean of b.
-        low: lower end of the difference's interval.
-        high: upper end.
-        p: two-sided p-value of "they are equally good", before the correction.
-        p_holm: the same, corrected for the number of pairs.
-        verdict: a is `better` or `worse` than b, or it is a `tie` as far as these queries can tell.
-    """
-
-    a: str
-    b: str
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    verdict: Verdict
 
 
 def interval(values: Values, *, level: float = LEVEL) -> Interval:
@@ -179,7 +144,7 @@ def _letter(number: int) -> str:
     return chr(ord("a") + number) if number < 26 else f"({number})"
 
 
-def _verdict(difference: float, p: float, level: float) -> Verdict:
+def _verdict(difference: float, p: float, level: float) -> Outcome:
     if p >= 1 - level:
         return "tie"
     return "better" if difference > 0 else "worse"
