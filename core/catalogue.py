@@ -31,7 +31,7 @@ DEFAULT_MODEL: Final = "efficientnet-lite0"
 OUTSIDE: Final = "outside"
 """The family of checkpoints that the catalogue does not list."""
 
-Loader = Literal["transformers", "timm", "open_clip", "diffusers", "internimage"]
+Loader = Literal["transformers", "timm", "open_clip", "diffusers", "internimage", "baseline", "vectors"]
 
 LIBRARIES: Final[dict[Loader, str]] = {
     "transformers": "transformers",
@@ -39,6 +39,8 @@ LIBRARIES: Final[dict[Loader, str]] = {
     "open_clip": "open_clip",
     "diffusers": "diffusers",
     "internimage": "torch",
+    "baseline": "numpy",
+    "vectors": "numpy",
 }
 """The module that each loader needs."""
 
@@ -53,6 +55,14 @@ POOLINGS: Final[dict[Pooling, str]] = {
     "unprojected": "the image tower's output before that projection",
 }
 """What can be kept instead of the family's standard vector: `NAME@POOLING`."""
+
+
+BASELINES: Final[dict[str, tuple[int, str]]] = {
+    "random": (64, "chance: a direction drawn at random for each picture"),
+    "colour": (256, "a histogram of colours"),
+    "phash": (64, "a perceptual hash of 64 bits"),
+}
+"""Encoders without weights, `baseline:NAME`: how many numbers they give, and what those are."""
 
 
 def slugify(text: str) -> str:
@@ -335,6 +345,10 @@ def weights_status(checkpoint: Checkpoint, hub_cache: Path | None = None) -> Wei
     """
     if checkpoint.unreleased:
         return WeightsStatus.UNRELEASED
+    if checkpoint.loader == "baseline":
+        return WeightsStatus.BUNDLED
+    if checkpoint.loader == "vectors":
+        return WeightsStatus.ON_DISK
     # The module is named after the distribution, and looking for it is quicker than reading metadata.
     if checkpoint.package and _installed(checkpoint.package.replace("-", "_")):
         return WeightsStatus.BUNDLED
@@ -441,7 +455,7 @@ class Catalogue:
 
         Outside it, `timm:NAME`, `hf:REPO`, `open_clip:ARCH/TAG`, `timm:ARCH:FILE` (a weights file and the
         architecture it is for) and a local folder's path are understood. `@POOLING` after any of them chooses another
-        pooling than the family's standard.
+        pooling than the family's standard. `baseline:NAME` and `vectors:FILE` have no weights.
 
         Raises:
             UnknownModel: it is none of these, or there is no such pooling.
@@ -451,8 +465,15 @@ class Catalogue:
             return self.find(name)
         whole, at, choice = name.rpartition("@")
         if at and choice in POOLINGS:
-            return _with_pooling(self.resolve(whole), choice)
+            checkpoint = self.resolve(whole)
+            if checkpoint.loader in ("baseline", "vectors"):
+                raise UnknownModel(f"{checkpoint.slug} has one kind of vectors", f"Leave out @{choice}.")
+            return _with_pooling(checkpoint, choice)
         prefix, colon, rest = name.partition(":")
+        if prefix.lower() == "baseline" or (not colon and name.lower().startswith("baseline-")):
+            return _baseline(rest or name[len("baseline-") :])
+        if prefix.lower() == "vectors" and colon:
+            return _own_vectors(rest)
         if prefix.lower() in LIBRARIES and Path(rest).is_absolute():  # the key of a local folder
             return self.resolve(rest)
         if prefix.lower() == "hf" and any(c.hub_id.lower() == rest.lower() for c in self.checkpoints if rest):
@@ -557,6 +578,27 @@ _OUTSIDE_IDS: Final[dict[str, tuple[Loader, str, str]]] = {
     "transformers": ("transformers", *_HUB_ID),
     "open_clip": ("open_clip", f"{_PART}/{_PART}", "open_clip:ViT-B-16/laion2b_s34b_b88k"),
 }
+
+
+def _baseline(name: str) -> Checkpoint:
+    known = BASELINES.get(name.strip().lower())
+    if known is None:
+        raise UnknownModel(f"There is no baseline {name!r}", f"Baselines: {', '.join(BASELINES)}.")
+    name, (dim, about) = name.strip().lower(), known
+    return Checkpoint(id=name, loader="baseline", slug=f"baseline-{name}", dim=dim, pooling=about)
+
+
+def _own_vectors(file: str) -> Checkpoint:
+    try:
+        path = Path(file.strip()).expanduser().absolute()
+        found = path.is_file()
+    except (OSError, RuntimeError):  # too long a name, a forbidden folder, the home of nobody
+        found = False
+    if not found:
+        raise UnknownModel(f"There is no file {file!r}", "Check the path of the vectors.")
+    return Checkpoint(
+        id=str(path), loader="vectors", slug=slugify(f"vectors-{path.name}"), pooling="as its file has them"
+    )
 
 
 def _with_pooling(checkpoint: Checkpoint, choice: Pooling) -> Checkpoint:

@@ -1,9 +1,9 @@
 """An Explorer in a child process, spoken to by messages, so that heavy work never holds up the screen.
 
 The child is a fresh interpreter (never a fork), its output goes to a log file, it ignores Ctrl-C and leaves when its
-connection closes. Three threads work in it: one takes the embedding jobs, one at a time; one searches with pictures
-from outside; the main one answers meanwhile what can be answered at once (searches with stored embeddings, thumbnails).
-The parent's reader thread hands every event to a callback.
+connection closes. Four threads work in it: one takes the jobs (embedding, comparing), one at a time; one searches with
+pictures from outside; one puts models side by side; the main one answers meanwhile what can be answered at once
+(searches with stored embeddings, thumbnails). The parent's reader thread hands every event to a callback.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visexplore.core.comparison import Comparison
 from visexplore.core.errors import EngineDied, StorageError, VisexploreError
 from visexplore.core.messages import (
     CacheState,
     EmbedReport,
+    ModelResult,
     Picture,
     Progress,
     QueryResult,
@@ -35,6 +39,9 @@ from visexplore.core.settings import Settings
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from visexplore.core.blind_tournament import BlindTournament
+    from visexplore.core.evaluation.tournament import Question, Standing
+    from visexplore.core.evaluation.votes import Vote
     from visexplore.core.explorer import Explorer
 
 
@@ -90,12 +97,67 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchMany:
+    """The nearest images under several models: to an image of the dataset, to an outside file, or to a text."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    image_id: str = ""
+    path: str = ""
+    text: str = ""
+    k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ExportStrips:
+    """Write one picture a model, the query beside its nearest images, below `folder`."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    folder: str
+    image_id: str = ""
+    path: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskQuestion:
+    """What the blind tournament between models asks next."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CastVote:
+    """A vote in that tournament, None to take back the last one; answered with the next question."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    vote: Vote | None
+
+
+@dataclass(frozen=True, slots=True)
 class Embed:
     """Embed a dataset: a job, done when the ones before it are."""
 
     ticket: int
     spec: str
     models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Judge models on a dataset: a job like `Embed`, which embeds first what is missing."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    self_retrieval: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +217,7 @@ class PictureMade:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to `Search`."""
+    """The answer to `Search` and `SearchMany`."""
 
     ticket: int
     result: QueryResult
@@ -171,10 +233,37 @@ class JobProgress:
 
 @dataclass(frozen=True, slots=True)
 class JobDone:
-    """A job ended: one report a model."""
+    """A job ended: one report a model; none of a comparison that was given up."""
 
     ticket: int
     reports: tuple[EmbedReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison ended."""
+
+    ticket: int
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Strips were written."""
+
+    ticket: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The next question of the blind tournament and the strips to show; all None where nothing is left to ask."""
+
+    ticket: int
+    question: Question | None
+    standing: Standing
+    left: ModelResult | None
+    right: ModelResult | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +281,15 @@ class Died:
     error: EngineDied
 
 
-Request = OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | Embed | Cancel
-Event = Ready | DatasetOpened | CacheStates | PictureMade | Found | JobProgress | JobDone | Failed | Died
+JobRequest = Embed | Compare
+Request = (
+    OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskQuestion
+    | CastVote | JobRequest | Cancel
+)  # fmt: skip
+Event = (
+    Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | QuestionAsked | JobProgress
+    | JobDone | Failed | Died
+)  # fmt: skip
 
 
 # ---- the parent's side
@@ -313,15 +409,20 @@ class Engine:
 
 # ---- the child's side
 
+STRIP = 5
+"""Neighbours of a strip that is exported."""
+
 
 class _Server:
     def __init__(self, connection: Connection, explorer: Explorer) -> None:
         self._connection = connection
         self._explorer = explorer
         self._sending = threading.Lock()
-        self._jobs: deque[Embed] = deque()
+        self._jobs: deque[JobRequest] = deque()
         self._wake = threading.Condition()
         self._outside = ThreadPoolExecutor(1, "outside queries")
+        self._comparing = ThreadPoolExecutor(1, "comparing")
+        self._tournament: BlindTournament | None = None
         self._given_up: set[int] = set()
         self._leaving = False
 
@@ -340,22 +441,28 @@ class _Server:
                 self._leaving = True
                 self._wake.notify()
             self._outside.shutdown(cancel_futures=True)
+            self._comparing.shutdown(cancel_futures=True)
             worker.join()
 
     def _take(self, request: Request) -> None:
-        if isinstance(request, Embed):
+        if isinstance(request, Embed | Compare):
             with self._wake:
                 self._jobs.append(request)
                 self._wake.notify()
         elif isinstance(request, Cancel):
             self._given_up.add(request.ticket)
-        elif isinstance(request, Search) and (request.path or request.text):
+        elif isinstance(request, ExportStrips) or (
+            isinstance(request, Search | SearchMany) and (request.path or request.text)
+        ):
             # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
             self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
+        elif isinstance(request, SearchMany | AskQuestion | CastVote):
+            # The first time, all embeddings of several models are read.
+            self._comparing.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
         else:
             self._guard(request.ticket, lambda: self._tell(self._answer(request)))
 
-    def _answer(self, request: OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search) -> Event:
+    def _answer(self, request: Request) -> Event:
         explorer = self._explorer
         match request:
             case OpenDataset():
@@ -379,14 +486,45 @@ class _Server:
                 data = self._read(request.spec, request.image_id)
                 return PictureMade(request.ticket, explorer.picture(data, request.side))
             case Search():
-                if request.text:
-                    found = explorer.query(request.spec, [request.model], text=request.text, k=request.k)
-                elif request.path:
-                    image = self._read("", request.path)
-                    found = explorer.query(request.spec, [request.model], image=image, name=request.path, k=request.k)
+                return Found(request.ticket, self._search(request, (request.model,), request.k)[0])
+            case SearchMany():
+                if request.image_id:
+                    found = explorer.query(request.spec, request.models, image_id=request.image_id, k=request.k)
                 else:
-                    found = explorer.query(request.spec, [request.model], image_id=request.image_id, k=request.k)
+                    found, _ = self._search(request, request.models, request.k)
                 return Found(request.ticket, found)
+            case ExportStrips():
+                found, image = self._search(request, request.models, STRIP)
+                files = explorer.save_strips(found, request.models, Path(request.folder), image=image)
+                return Exported(request.ticket, tuple(str(file) for file in files))
+            case AskQuestion():
+                asked = self._blind.ask(request.spec, request.models)
+                return QuestionAsked(request.ticket, asked.question, asked.standing, asked.left, asked.right)
+            case CastVote():
+                asked = self._blind.vote(request.spec, request.models, request.vote)
+                return QuestionAsked(request.ticket, asked.question, asked.standing, asked.left, asked.right)
+            case _:
+                raise TypeError(f"{type(request).__name__} is no question")
+
+    def _search(
+        self, request: Search | SearchMany | ExportStrips, models: tuple[str, ...], k: int
+    ) -> tuple[QueryResult, bytes | None]:
+        """Return what is found, and the bytes of the picture from outside that was searched with."""
+        query = self._explorer.query
+        if request.text:
+            return query(request.spec, models, text=request.text, k=k), None
+        if request.path:
+            image = self._read("", request.path)
+            return query(request.spec, models, image=image, name=request.path, k=k), image
+        return query(request.spec, models, image_id=request.image_id, k=k), None
+
+    @property
+    def _blind(self) -> BlindTournament:
+        from visexplore.core.blind_tournament import BlindTournament
+
+        if self._tournament is None:
+            self._tournament = BlindTournament(self._explorer)
+        return self._tournament
 
     def _read(self, spec: str, name: str) -> bytes:
         from visexplore.core.query_image import read_query_image
@@ -404,13 +542,29 @@ class _Server:
                 if self._leaving:
                     return
                 job = self._jobs.popleft()
-            self._guard(job.ticket, lambda job=job: self._embed(job))  # type: ignore[misc]
+            run = partial(self._embed, job) if isinstance(job, Embed) else partial(self._compare, job)
+            self._guard(job.ticket, run)
+
+    def _is_given_up(self, ticket: int) -> bool:
+        return self._leaving or ticket in self._given_up
+
+    def _compare(self, job: Compare) -> None:
+        for step in self._explorer.compare(
+            job.spec,
+            job.models,
+            self_retrieval=job.self_retrieval,
+            cancelled=partial(self._is_given_up, job.ticket),
+        ):
+            if isinstance(step, Progress):
+                self._tell(JobProgress(job.ticket, step))
+            else:
+                self._tell(Compared(job.ticket, step))
+                return
+        self._tell(JobDone(job.ticket, ()))
 
     def _embed(self, job: Embed) -> None:
         reports = []
-        for step in self._explorer.embed(
-            job.spec, job.models, cancelled=lambda: self._leaving or job.ticket in self._given_up
-        ):
+        for step in self._explorer.embed(job.spec, job.models, cancelled=partial(self._is_given_up, job.ticket)):
             if isinstance(step, Progress):
                 self._tell(JobProgress(job.ticket, step))
             else:

@@ -14,18 +14,24 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from PIL.Image import Image
 
 from visexplore.core import hub
-from visexplore.core.catalogue import Catalogue, Checkpoint, WeightsStatus, load_catalogue, weights_status
+from visexplore.core.catalogue import BASELINES, Catalogue, Checkpoint, WeightsStatus, load_catalogue, weights_status
+from visexplore.core.comparison import Comparison, Cost, score_title
 from visexplore.core.datasets import Dataset, open_dataset
+from visexplore.core.embedding import rate
+from visexplore.core.embedding.bench import Rates, bench
 from visexplore.core.embedding.lane import TICK, Lane
 from visexplore.core.embedding.pipeline import Pipeline
 from visexplore.core.embedding.store import Store, StoreInfo, list_stores, storage_error, store_path
+from visexplore.core.embedding.vectors_file import read_vectors
 from visexplore.core.encoders import (
     STANDARD,
     Encoder,
@@ -36,9 +42,15 @@ from visexplore.core.encoders import (
     locate,
     recipe_of,
 )
-from visexplore.core.encoders.device import AUTO
+from visexplore.core.encoders.device import AUTO, choose_device
 from visexplore.core.encoders.loaded import LoadedEncoders
 from visexplore.core.errors import CannotLoadModel, NotEmbedded, StorageError, StoreBusy, UnreadableImage, UserError
+from visexplore.core.evaluation.background import background_of
+from visexplore.core.evaluation.proxies import PERTURBATIONS, perturb, self_retrieval
+from visexplore.core.evaluation.searchable import Searchable
+from visexplore.core.evaluation.space import EmbeddingSpace, Space
+from visexplore.core.evaluation.verdict import KS, MAIN, Contender, cost_together, judge
+from visexplore.core.evaluation.virtual import Virtual, build, parse
 from visexplore.core.images import ThumbnailCache, decode, thumbnail
 from visexplore.core.messages import (
     Bottleneck,
@@ -56,15 +68,8 @@ from visexplore.core.report.strip import strip_name, strip_of
 from visexplore.core.search.index import Index, open_index
 from visexplore.core.settings import Settings
 
-
-@dataclass(slots=True)
-class _Searchable:
-    """A store and its index, valid while the store's stamp and the dataset stay as they are."""
-
-    store: Store
-    dataset: Dataset
-    index: Index
-    stamp: str
+_VIRTUAL_KEPT = 16  # virtual models whose space stays in memory
+_WORTH_A_GPU = 400_000_000  # similarities: 20,000 queries in as many images
 
 
 class Explorer:
@@ -92,7 +97,8 @@ class Explorer:
         self._batch_size = batch_size
         self._datasets: dict[str, Dataset] = {}
         self._encoders = LoadedEncoders(self._load)
-        self._searchables: dict[tuple[str, str], _Searchable] = {}
+        self._searchables: dict[tuple[str, str], Searchable] = {}
+        self._virtual: dict[tuple[str, str], tuple[Space, dict[str, Searchable]]] = {}
         self._stores: dict[Path, Store] = {}
         self._catalogue: Catalogue | None = None
         self._lock = threading.RLock()  # of the dictionaries above
@@ -168,7 +174,7 @@ class Explorer:
             yield from self._fetch(checkpoint, cancelled)
 
     def _fetch(self, checkpoint: Checkpoint, cancelled: Callable[[], bool]) -> Iterator[Progress]:
-        if weights_status(checkpoint) is WeightsStatus.BUNDLED or checkpoint.folder:
+        if weights_status(checkpoint) is WeightsStatus.BUNDLED or checkpoint.folder or checkpoint.loader == "vectors":
             return
         trusted = checkpoint.hub_id in self.settings.trusted_code
         # Code that has become trusted since may still have to be fetched.
@@ -248,6 +254,8 @@ class Explorer:
                 lock.release()
         seconds = time.monotonic() - started
         for lane in lanes:
+            if (found := lane.measured) is not None:
+                rate.keep(lane.store.path, found)
             known = {record.image_id: entry for record in records if (entry := lane.store.known(record))}
             skipped = [SkippedImage(image_id, entry.error) for image_id, entry in known.items() if not entry.ok]
             yield EmbedReport(
@@ -307,22 +315,25 @@ class Explorer:
             query = Query(text=text)
         else:
             raise UserError("There is nothing to search with", "Give an image id, the bytes of a picture, or a text.")
-        checkpoints = self._distinct(models)
-        for checkpoint in checkpoints if query.text else ():
-            check_text_tower(checkpoint)
-        results = [self._search(dataset, checkpoint, image_id, image, text, k) for checkpoint in checkpoints]
+        if image_id is None:
+            checkpoints = self._distinct(models)
+            for checkpoint in checkpoints if query.text else ():
+                check_text_tower(checkpoint)
+            results = [self._search(dataset, checkpoint, None, image, text, k) for checkpoint in checkpoints]
+        else:
+            results = [
+                self._search_virtual(dataset, model, image_id, k)
+                if isinstance(model, Virtual)
+                else self._search(dataset, model, image_id, None, "", k)
+                for model in self.asked(models)
+            ]
         return QueryResult(dataset.spec, query, tuple(results))
 
     def _search(
         self, dataset: Dataset, checkpoint: Checkpoint, image_id: str | None, image: bytes | None, text: str, k: int
     ) -> ModelResult:
-        searchable = self._searchable(dataset, checkpoint)
+        searchable = self._embedded(dataset, checkpoint)
         index = searchable.index
-        if len(index) == 0:
-            raise NotEmbedded(
-                f"{dataset.title} is not embedded with {checkpoint.slug} yet",
-                f"Run: visexplore embed {dataset.spec} -m {checkpoint.slug}",
-            )
         position = None if image_id is None else dataset.position_of[image_id]
         started = time.perf_counter()
         vector = None if position is None else index.vector(position)
@@ -335,25 +346,290 @@ class Explorer:
                 picture = decode(image if image is not None else dataset.read(dataset.record(image_id or "")))
                 vector = encoder.embed_images(encoder.preprocess(picture)[None])[0]
         positions, scores = index.search(vector, k, leave_out=position)
-        neighbours = []
-        for rank, (hit, score) in enumerate(zip(positions, scores, strict=True), start=1):
-            record = dataset.records[int(hit)]
-            neighbours.append(Neighbour(rank, record.image_id, record.path, float(score), record.label))
+        seconds = time.perf_counter() - started
+        # Texts are further from all images than images are from each other.
+        percentiles = None if text else searchable.background.percentile(scores)
         return ModelResult(
             model=checkpoint.slug,
-            recipe=searchable.store.recipe.digest,
+            recipe=searchable.recipe,
             dim=index.dim,
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             gallery=len(index),
-            neighbours=tuple(neighbours),
+            neighbours=_neighbours(dataset, positions, scores, percentiles),
         )
+
+    def _search_virtual(self, dataset: Dataset, model: Virtual, image_id: str, k: int) -> ModelResult:
+        space, parts = self._virtual_space(dataset, model)
+        started = time.perf_counter()
+        row = space.rows(np.array([dataset.position_of[image_id]]))
+        if row[0] < 0:
+            raise NotEmbedded(f"{model} has no embedding of '{image_id}'", "Choose another image, or one of its parts.")
+        gallery = np.arange(len(space.positions))
+        k = min(k, len(gallery) - 1)
+        found = space.nearest(row, gallery, (np.zeros(1, np.int64), row), k)[0]
+        scores = space.between(row, found)[0]
+        background = background_of(space.vectors) if isinstance(space, EmbeddingSpace) else None
+        return ModelResult(
+            model=str(model),
+            recipe="+".join(part.recipe for part in parts.values()),
+            dim=space.dim or 0,
+            seconds=time.perf_counter() - started,
+            gallery=len(gallery),
+            neighbours=_neighbours(
+                dataset, space.positions[found], scores, background.percentile(scores) if background else None
+            ),
+        )
+
+    def bench(
+        self,
+        spec: str,
+        model: str,
+        *,
+        limit: int = 400,
+        repeats: int = 3,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Rates | None:
+        """Measure how fast `model` embeds the first images of a dataset, stage by stage; as `embedding.bench`."""
+        return bench(self.dataset(spec), self.encoder(model), limit=limit, repeats=repeats, cancelled=cancelled)
+
+    def compare(
+        self,
+        spec: str,
+        models: Sequence[str],
+        *,
+        ks: Sequence[int] = KS,
+        split: str | None = None,
+        main: str = MAIN,
+        duplicates: bool = True,
+        baselines: bool = True,
+        self_retrieval: int = 0,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Progress | Comparison]:
+        """Judge models on a dataset; embeds first what is missing. Yields progress, the verdict at the end.
+
+        Where no image has a label there are no scores: models are compared by how far they agree.
+
+        Args:
+            spec: names the dataset; it is listed afresh.
+            models: catalogue names, ids outside it, files of vectors, or virtual models.
+            ks: K of Recall@K.
+            split: which images take part, as for `Dataset.evaluation`.
+            main: the score that decides: `recall@K`, `map_at_r`, `r_precision` or `knn_accuracy`.
+            duplicates: also score without near-duplicates.
+            baselines: let chance, colours and a perceptual hash take part.
+            self_retrieval: of how many changed pictures to look whether the original is nearest; the models are
+                loaded for it.
+            cancelled: asked several times a second; ends without a verdict.
+
+        Raises:
+            UserError: there is no such split or score, or no query has an answer.
+            UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError, StoreBusy: see there.
+        """
+        asked = self.asked([*models, *(f"baseline:{name}" for name in BASELINES if baselines)])
+        dataset = self.dataset(spec, rescan=True)
+        labelled = bool(dataset.label_counts)
+        chosen = dataset.evaluation(split, labelled=labelled)
+        to_embed = [
+            checkpoint.key
+            for checkpoint in self.asked([name for one in asked for name in _parts(one)])
+            if isinstance(checkpoint, Checkpoint) and checkpoint.loader != "vectors"
+        ]
+        for step in self.embed(spec, to_embed, cancelled=cancelled) if to_embed else ():
+            if isinstance(step, Progress):
+                yield step
+        if cancelled():
+            return
+        dataset = self.dataset(spec)
+        device = self._device_to_compare_on(len(chosen.queries) * len(chosen.gallery))
+        contenders = []
+        for one in asked:
+            contender = self._contender(dataset, one, device)
+            if self_retrieval and isinstance(one, Checkpoint) and one.loader != "vectors":
+                yield Progress(one.slug, "loading")
+                contender = replace(
+                    contender, self_retrieval=self._self_retrieval(dataset, one, self_retrieval, cancelled)
+                )
+            contenders.append(contender)
+        if not cancelled():
+            yield judge(
+                dataset,
+                chosen,
+                contenders,
+                ks=ks,
+                main=main,
+                labelled=labelled,
+                duplicates=duplicates,
+                content_keys=self._content_keys(dataset, to_embed[0]) if to_embed else (),
+                cancelled=cancelled,
+                notes=[f"{problem.path}: {problem.reason}." for problem in dataset.problems],
+            )
+
+    def _contender(self, dataset: Dataset, asked: Checkpoint | Virtual, device: str) -> Contender:
+        if isinstance(asked, Virtual):
+            space, parts = self._virtual_space(dataset, asked)
+            costs = [self._cost(dataset, self.checkpoint(name), part.index.dim) for name, part in parts.items()]
+            return Contender(
+                kind="virtual",
+                title=", ".join(part.model for part in parts.values()),
+                recipe="+".join(part.recipe for part in parts.values()),
+                revision="+".join(part.revision for part in parts.values()),
+                space=space,
+                cost=cost_together(costs, space),
+            )
+        searchable = self._embedded(dataset, asked)
+        space = searchable.space(device)
+        return Contender(
+            kind={"vectors": "vectors", "baseline": "baseline"}.get(asked.loader, "model"),  # type: ignore[arg-type]
+            title=asked.hub_id or asked.id,
+            recipe=searchable.recipe,
+            revision=searchable.revision,
+            space=space,
+            cost=self._cost(dataset, asked, searchable.index.dim),
+        )
+
+    def _cost(self, dataset: Dataset, checkpoint: Checkpoint, dim: int) -> Cost:
+        found = None
+        if checkpoint.loader != "vectors":
+            found = rate.read(self._store(dataset, checkpoint, recipe_of(checkpoint, self._precision)).path)
+        known = checkpoint.image_tower_parameters_m or checkpoint.parameters_m
+        return Cost(
+            dim=dim,
+            bytes_per_million=2 * dim * 1_000_000,
+            parameters=(found and found.parameters) or (round(known * 1e6) if known else None),
+            images_per_second=found.images_per_second if found else None,
+            device=found.device if found else "",
+            precision=found.precision if found else "",
+            device_memory=found.device_memory if found else None,
+            licence=checkpoint.licence,
+        )
+
+    def _content_keys(self, dataset: Dataset, model: str) -> list[str]:
+        checkpoint = self.checkpoint(model)
+        store = self._store(dataset, checkpoint, recipe_of(checkpoint, self._precision))
+        return [known.content_key if (known := store.known(record)) else "" for record in dataset.records]
+
+    def _device_to_compare_on(self, similarities: int) -> str:
+        """Return where to multiply: a GPU is worth the seconds that importing torch takes for many images only."""
+        if similarities < _WORTH_A_GPU or self._device == "cpu":
+            return "cpu"
+        return choose_device(self._device)
+
+    def _self_retrieval(
+        self, dataset: Dataset, checkpoint: Checkpoint, images: int, cancelled: Callable[[], bool]
+    ) -> dict[str, float]:
+        """Return the share of changed pictures whose original is nearest, by kind of change."""
+        space = self._embedded(dataset, checkpoint).space()
+        encoder = self._encoders.get(checkpoint)
+        drawn = np.random.default_rng(0).permutation(space.positions)
+        pictures: dict[int, Image] = {}
+        for position in drawn.tolist():
+            if len(pictures) == images or cancelled():
+                break
+            picture = self._picture_of(dataset, dataset.records[position].image_id)
+            if picture is not None:
+                pictures[position] = picture
+        originals = np.array(list(pictures), np.int64)
+        found: dict[str, float] = {}
+        for kind in PERTURBATIONS if pictures else ():
+            pixels = [encoder.preprocess(perturb(picture, kind)) for picture in pictures.values()]
+            step = encoder.batch_size
+            vectors = [encoder.embed_images(np.stack(pixels[at : at + step])) for at in range(0, len(pixels), step)]
+            found[kind] = float(self_retrieval(space, originals, np.concatenate(vectors)).mean())
+        return found
+
+    def space(self, spec: str, model: str) -> Space:
+        """Return what a comparison takes of a model: how near any two images of the dataset are under it.
+
+        Args:
+            spec: names the dataset.
+            model: a catalogue name, an id outside it, or a virtual model such as `pca:128:efficientnet-lite0`.
+
+        Raises:
+            NotEmbedded: nothing of the dataset is embedded under it.
+            UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError, UserError: see there.
+        """
+        dataset = self.dataset(spec)
+        [asked] = self.asked([model])
+        if isinstance(asked, Virtual):
+            return self._virtual_space(dataset, asked)[0]
+        return self._embedded(dataset, asked).space()
+
+    def _virtual_space(self, dataset: Dataset, model: Virtual) -> tuple[Space, dict[str, Searchable]]:
+        """Return a virtual model's space, made anew when one of its parts has changed, and those parts."""
+        key = (dataset.spec, str(model))
+        with self._lock:
+            space, parts = self._virtual.get(key, (None, {}))
+            if space is None or any(self._named(dataset, name) is not part for name, part in parts.items()):
+                parts = {}
+
+                def space_of(name: str) -> Space:
+                    parts[name] = self._named(dataset, name)
+                    return parts[name].space()
+
+                space = build(model, space_of)
+                while len(self._virtual) >= _VIRTUAL_KEPT:
+                    del self._virtual[next(iter(self._virtual))]
+                self._virtual[key] = (space, parts)
+            return space, parts
+
+    def _named(self, dataset: Dataset, model: str) -> Searchable:
+        return self._embedded(dataset, self.checkpoint(model))
+
+    def strips(
+        self, found: QueryResult, models: Sequence[str], *, image: bytes | None = None, scores: Comparison | None = None
+    ) -> list[tuple[str, Image]]:
+        """Return one picture a model: the query and its nearest images side by side, with a name for its file.
+
+        Args:
+            found: a result of `query`,
+            models: and the models that it was asked of.
+            image: the bytes of an outside picture that was searched with.
+            scores: a comparison whose scores are written behind the model's name.
+
+        Raises:
+            UnreadableImage: the query's picture cannot be read.
+        """
+        dataset = self.dataset(found.dataset)
+        asked = None
+        if not found.query.text:
+            asked = decode(dataset.read(dataset.record(found.query.image_id)) if image is None else image)
+        pictures: dict[str, Image | None] = {}
+        drawn = []
+        for model, result in zip(self.asked(models), found.results, strict=True):
+            for neighbour in result.neighbours:
+                if neighbour.image_id not in pictures:
+                    pictures[neighbour.image_id] = self._picture_of(dataset, neighbour.image_id)
+            facts = [self._origin(model)]
+            if scores is not None:
+                row = scores.row(result.model).scores
+                facts += [
+                    f"{score_title(name)} {row[name].value:.3f}" for name in (scores.main, "map_at_r") if name in row
+                ]
+            facts += [f"{result.dim:,} numbers"] if result.dim else []
+            facts.append(f"{result.gallery:,} images")
+            strip = strip_of(
+                result,
+                found.query,
+                asked,
+                [pictures[neighbour.image_id] for neighbour in result.neighbours],
+                title=result.model,
+                facts="   ".join(facts),
+            )
+            drawn.append((strip_name(model if isinstance(model, Checkpoint) else str(model)), strip))
+        return drawn
+
+    def _origin(self, model: Checkpoint | Virtual) -> str:
+        if isinstance(model, Virtual):
+            return "made of others"
+        family = next((family for family in self.catalogue.families if family.id == model.family), None)
+        return f"{family.name}, {family.first_public}" if family else model.id
 
     def save_strips(
         self, found: QueryResult, models: Sequence[str], folder: Path, *, image: bytes | None = None
     ) -> list[Path]:
-        """Write one JPEG a model: the query and its nearest images side by side.
+        """Write the strips of a query as JPEG files, `folder/<dataset>/<checkpoint id with _ for />_query.jpg`.
 
-        The files are `folder/<dataset>/<checkpoint id with _ for />_query.jpg`; one that is there is replaced.
+        One that is there is replaced.
 
         Args:
             found: a result of `query`,
@@ -365,23 +641,9 @@ class Explorer:
             UnreadableImage: the query's picture cannot be read.
             StorageError: a file cannot be written.
         """
-        dataset = self.dataset(found.dataset)
-        asked = None
-        if not found.query.text:
-            asked = decode(dataset.read(dataset.record(found.query.image_id)) if image is None else image)
         written = []
-        for checkpoint, result in zip(self._distinct(models), found.results, strict=True):
-            family = next((family for family in self.catalogue.families if family.id == checkpoint.family), None)
-            public = f"{family.name}, {family.first_public}" if family else checkpoint.id
-            strip = strip_of(
-                result,
-                found.query,
-                asked,
-                [self._picture_of(dataset, neighbour.image_id) for neighbour in result.neighbours],
-                title=checkpoint.slug,
-                facts=f"{public}   {result.dim:,} numbers   {result.gallery:,} images",
-            )
-            file = folder / dataset.slug / strip_name(checkpoint)
+        for name, strip in self.strips(found, models, image=image):
+            file = folder / self.dataset(found.dataset).slug / name
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 strip.save(file, quality=92)
@@ -473,6 +735,30 @@ class Explorer:
             raise UserError("No model is named", "Name one with -m: visexplore models lists them.")
         return list(by_key.values())
 
+    def asked(self, models: Sequence[str]) -> list[Checkpoint | Virtual]:
+        """Return what names of models mean, each model once: checkpoints and virtual models.
+
+        Raises:
+            UnknownModel, CannotLoadModel: there is no such model, or its weights are on no hub.
+            UserError: none is named.
+        """
+        found: dict[str, Checkpoint | Virtual] = {}
+        for name in models:
+            virtual = parse(name)
+            if virtual is None:
+                checkpoint = self.checkpoint(name)
+                found[checkpoint.key] = checkpoint
+            else:
+                found[str(virtual)] = virtual
+        if not found:
+            raise UserError("No model is named", "Name one with -m: visexplore models lists them.")
+        return list(found.values())
+
+    def row_name(self, model: str) -> str:
+        """Return what a model is called in results: the slug of a checkpoint, the name of a virtual model."""
+        [asked] = self.asked([model])
+        return asked.slug if isinstance(asked, Checkpoint) else str(asked)
+
     def _is_current(self, info: StoreInfo) -> bool:
         """Whether a store's recipe is what its model would be embedded with now."""
         pooling = "" if info.recipe.pooling == STANDARD else f"@{info.recipe.pooling}"
@@ -494,16 +780,58 @@ class Explorer:
                 store.refresh()
             return store
 
-    def _searchable(self, dataset: Dataset, checkpoint: Checkpoint) -> _Searchable:
-        store = self._store(dataset, checkpoint, recipe_of(checkpoint, self._precision))
+    def _embedded(self, dataset: Dataset, checkpoint: Checkpoint) -> Searchable:
+        """Return what there is to search.
+
+        Raises:
+            NotEmbedded: nothing.
+        """
+        searchable = self._searchable(dataset, checkpoint)
+        if len(searchable.index) == 0:
+            raise NotEmbedded(
+                f"{dataset.title} is not embedded with {checkpoint.slug} yet",
+                f"Run: visexplore embed {dataset.spec} -m {checkpoint.slug}",
+            )
+        return searchable
+
+    def _searchable(self, dataset: Dataset, checkpoint: Checkpoint) -> Searchable:
+        recipe = recipe_of(checkpoint, self._precision)
+        store = None if checkpoint.loader == "vectors" else self._store(dataset, checkpoint, recipe)
         key = (dataset.spec, checkpoint.key)
         with self._lock:
             known = self._searchables.get(key)
-            stamp = store.stamp()  # before the index is made: a shard written meanwhile makes it anew next time
+            # Before the index is made: a shard written meanwhile makes it anew next time.
+            stamp = recipe.revision if store is None else store.stamp()
             if known is None or known.dataset is not dataset or known.stamp != stamp:
-                known = _Searchable(store, dataset, open_index(store, dataset), stamp)
+                if store is None:
+                    own = read_vectors(Path(checkpoint.id), dataset)
+                    index = Index(own.vectors.astype(np.float16), own.positions)
+                else:
+                    index = open_index(store, dataset)
+                known = Searchable(
+                    checkpoint.slug, dataset, index, recipe=recipe.digest, revision=recipe.revision, stamp=stamp
+                )
                 self._searchables[key] = known
             return known
+
+
+def _parts(asked: Checkpoint | Virtual) -> tuple[str, ...]:
+    """Return the names of the models that embed for one that was asked for."""
+    return asked.models if isinstance(asked, Virtual) else (asked.key,)
+
+
+def _neighbours(
+    dataset: Dataset,
+    positions: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    percentiles: NDArray[np.float64] | None,
+) -> tuple[Neighbour, ...]:
+    found = []
+    for rank, (hit, score) in enumerate(zip(positions.tolist(), scores.tolist(), strict=True), start=1):
+        record = dataset.records[hit]
+        percentile = None if percentiles is None or np.isnan(percentiles[rank - 1]) else float(percentiles[rank - 1])
+        found.append(Neighbour(rank, record.image_id, record.path, score, record.label, percentile))
+    return tuple(found)
 
 
 def _take_lock(

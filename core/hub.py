@@ -121,6 +121,8 @@ _TOKENIZER: Final = (
 
 def _parts(checkpoint: Checkpoint) -> tuple[_Part, ...]:
     match checkpoint.loader:
+        case "baseline" | "vectors":
+            return ()
         case "transformers":
             groups = (_PROCESSOR, _TOKENIZER) if checkpoint.has_text_tower else (_PROCESSOR,)
             patterns = ("*.json", "*.txt", "*.model", "vocab.*", "merges.*")

@@ -81,13 +81,19 @@ class EmbedReport:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """One hit: `score` is the cosine of the two embeddings; `rank` starts at 1."""
+    """One hit; `rank` starts at 1.
+
+    `score` is the cosine of the two embeddings, or what a virtual model makes of several. As models spread their
+    cosines differently, `percentile` says which percentage of random pairs of the dataset is at most as near under
+    the same model, 0 to 100; None where that is not known.
+    """
 
     rank: int
     image_id: str
     path: str
     score: float
     label: str | None
+    percentile: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,13 @@ def cut_front(text: str, width: int) -> str:
     return cut(printable(text)[::-1], width)[::-1]
 
 
-def count(number: int, noun: str) -> str:
-    """Return for example `1 image` or `2,457 images`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return for example `1 image`, `2,457 images` or `2 queries`."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def percentile(value: float | None) -> str:
+    """Return for example `99.87 %`, never rounded up to a whole 100; empty where it is not known."""
+    if value is None:
+        return ""
+    return "100 %" if value >= 100 else f"{int(value * 100) / 100:.2f} %"

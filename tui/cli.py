@@ -19,7 +19,7 @@ from visexplore.core.errors import UserError
 from visexplore.tui.commands.common import Globals, guard, look_at_terminal, tell
 from visexplore.tui.terminal import Color, Graphics, apply_color
 
-COMMANDS = ("explore", "models", "datasets", "embed", "query", "cache", "doctor")
+COMMANDS = ("explore", "models", "datasets", "embed", "query", "compare", "report", "bench", "cache", "doctor")
 
 _WITH_VALUE = {
     "-m": "model",

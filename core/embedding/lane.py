@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visexplore.core.datasets import ImageRecord
+from visexplore.core.embedding.rate import Measured, measured
 from visexplore.core.embedding.store import Row, Store
 from visexplore.core.encoders import Encoder
 from visexplore.core.encoders.encoder import Embeddings, Pixels
@@ -52,6 +53,7 @@ class Lane:
         waited_for_model: seconds that the caller spent in waiting for the encoder.
         waited_for_writing: seconds that the caller spent in waiting for the disk.
         loading: whether the encoder is being loaded right now.
+        seconds_per_image: of each full batch in the encoder.
     """
 
     def __init__(self, model: str, store: Store, load: Callable[[], Encoder], writer: ThreadPoolExecutor) -> None:
@@ -60,6 +62,7 @@ class Lane:
         self.embedded = self.finished = self.failed = 0
         self.waited_for_model = self.waited_for_writing = 0.0
         self.loading = False
+        self.seconds_per_image: list[float] = []
         self._load = load
         self._load_lock = threading.Lock()
         self._encoder: Encoder | VisexploreError | None = None
@@ -158,7 +161,20 @@ class Lane:
         rows = [row for row, _ in self._batch]
         pixels = np.stack([pixels for _, pixels in self._batch])
         self._batch = []
-        self._running.append((self._forward.submit(encoder.embed_images, pixels), rows))
+        self._running.append((self._forward.submit(self._timed, encoder, pixels), rows))
+
+    def _timed(self, encoder: Encoder, pixels: Pixels) -> Embeddings:
+        size = encoder.batch_size
+        started = time.perf_counter()
+        vectors = encoder.embed_images(pixels)
+        if len(pixels) == size == encoder.batch_size:  # it shrinks where it did not fit
+            self.seconds_per_image.append((time.perf_counter() - started) / size)
+        return vectors
+
+    @property
+    def measured(self) -> Measured | None:
+        """What the encoder cost in this run; None where it did not embed a full batch."""
+        return measured(self._encoder, self.seconds_per_image) if isinstance(self._encoder, Encoder) else None
 
     def collect(self, leave_running: int = 0) -> Iterator[None]:
         """Wait until at most `leave_running` batches are on their way; yields every tenth of a second."""

@@ -27,6 +27,8 @@ NOT_FETCHED = "hub main"
 STANDARD = "standard"
 """The pooling of a recipe that keeps what the family's field keeps; which one that is, the encoder says."""
 
+_WITHOUT_WEIGHTS = ("baseline", "vectors")
+
 __all__ = ["STANDARD", "Encoder", "Recipe", "check_library", "check_text_tower", "load_encoder", "locate", "recipe_of"]
 
 
@@ -44,7 +46,7 @@ def recipe_of(checkpoint: Checkpoint, precision: str = AUTO) -> Recipe:
         revision=_revision(checkpoint),
         preprocessing="checkpoint",
         pooling=checkpoint.pooling_choice or STANDARD,
-        precision=check_precision(precision),
+        precision="float32" if checkpoint.loader in _WITHOUT_WEIGHTS else check_precision(precision),
     )
 
 
@@ -57,7 +59,7 @@ def locate(checkpoint: Checkpoint) -> Checkpoint:
         UnknownModel: the library does not know the name.
         CannotLoadModel: its weights are on no hub.
     """
-    if checkpoint.folder or checkpoint.package or checkpoint.family != OUTSIDE:
+    if checkpoint.folder or checkpoint.package or checkpoint.family != OUTSIDE or checkpoint.loader in _WITHOUT_WEIGHTS:
         return checkpoint
     if checkpoint.loader == "timm" and ("." not in checkpoint.id or not snapshot(checkpoint)):
         from visexplore.core.encoders import timm_models
@@ -117,6 +119,17 @@ def load_encoder(
         UserError: the device, the precision or the pooling does not exist here.
     """
     recipe = recipe_of(checkpoint, precision)
+    if checkpoint.loader == "vectors":
+        raise CannotLoadModel(
+            f"{checkpoint.slug} is a file of vectors: it can embed nothing further",
+            "Search with an image that the file has a vector of.",
+        )
+    if checkpoint.loader == "baseline":
+        from visexplore.core.encoders import baselines
+
+        baseline = baselines.load(checkpoint)
+        baseline.recipe = recipe
+        return baseline
     _keep_off_the_hub()
     place = _place(checkpoint)
     on = choose_device(device)
@@ -150,6 +163,8 @@ def load_encoder(
                 from visexplore.core.encoders import intern_image_models
 
                 return intern_image_models.load(checkpoint, place, on, in_precision)
+            case without_weights:
+                raise NotImplementedError(f"{without_weights} has no weights to load")
 
     from visexplore.core.encoders.precision import load_checked
 
@@ -187,6 +202,12 @@ def _place(checkpoint: Checkpoint) -> Path | None:
 
 def _revision(checkpoint: Checkpoint) -> str:
     """Name the version of the weights that are on disk: nothing is read but names, sizes and dates."""
+    if checkpoint.loader == "baseline":
+        from visexplore.core.encoders.baselines import VERSION
+
+        return f"baseline {VERSION}"
+    if checkpoint.loader == "vectors":
+        return f"file {_listing_digest(Path(checkpoint.id))}"
     if checkpoint.package and (revision := _package_revision(checkpoint.package)):
         return revision
     if checkpoint.folder:
@@ -200,7 +221,7 @@ def _listing_digest(place: Path) -> str:
     try:
         # A pipeline of diffusers has its parts in folders.
         for file in sorted([*place.glob("*"), *place.glob("*/*")]) if place.is_dir() else [place]:
-            if file.suffix in (".json", ".safetensors", ".bin", ".pth", ".pt"):
+            if file == place or file.suffix in (".json", ".safetensors", ".bin", ".pth", ".pt"):
                 facts = file.stat()
                 digest.update(f"{file.relative_to(place)}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
     except OSError as error:

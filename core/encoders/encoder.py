@@ -32,6 +32,7 @@ class Encoder(ABC):
         remarks: what was derived or decided at loading and should be told, one sentence each.
         batch_size: images that a batch should have on this device.
         parallel_batches: how many batches to embed at the same time.
+        parameters: of what embeds images; None where there are none to count.
     """
 
     checkpoint: Checkpoint
@@ -43,6 +44,7 @@ class Encoder(ABC):
     remarks: tuple[str, ...] = ()
     batch_size: int
     parallel_batches: int = 1
+    parameters: int | None = None
 
     @abstractmethod
     def preprocess(self, image: Image) -> Pixels:
@@ -62,6 +64,10 @@ class Encoder(ABC):
 
     def prepare_thread(self) -> None:  # noqa: B027 - most encoders have nothing to prepare
         """Called once in each thread that will embed batches at the same time as others."""
+
+    def device_memory(self) -> int | None:
+        """Return the bytes of the device's memory that it took at most since it was loaded; None on a CPU."""
+        return None
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts into the space of the images: float32 (n, dim), each of length 1.

@@ -90,6 +90,11 @@ class TorchEncoder(Encoder):
         self.precision = precision
         self._dtype = getattr(torch, precision)
         on_cpu = device == "cpu"
+        self.parameters = sum(weights.numel() for weights in tower.parameters())
+        self._memory_before = 0
+        if device.startswith("cuda"):
+            self._memory_before = torch.cuda.memory_allocated(device)
+            torch.cuda.reset_peak_memory_stats(device)
         try:
             self.tower = tower.eval().requires_grad_(False).to(device, self._dtype)
             self.tower.to(memory_format=torch.channels_last)
@@ -145,6 +150,12 @@ class TorchEncoder(Encoder):
         """
         with torch.inference_mode():
             return normalise(self.encode_texts(texts).float().numpy())
+
+    def device_memory(self) -> int | None:
+        """Return the bytes that it took at most since it was loaded; what others took beside it is counted too."""
+        if not self.device.startswith("cuda"):
+            return None
+        return torch.cuda.max_memory_allocated(self.device) - self._memory_before
 
     def prepare_thread(self) -> None:
         """Keep the batch of this thread on one core: the other cores have batches of their own."""

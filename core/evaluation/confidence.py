@@ -162,7 +162,7 @@ def _p_value(differences: Values, off: Values) -> float:
     if as_far < _FEW_RESAMPLES and spread > 0:
         counted = min(counted, math.erfc(far / spread / math.sqrt(2)))
     # If each model had been the better one by the toss of a coin, all tosses would have fallen alike this often.
-    return min(1.0, max(counted, 2.0 ** (1 - np.count_nonzero(differences))))
+    return float(min(1.0, max(counted, 2.0 ** (1 - np.count_nonzero(differences)))))
 
 
 def _student(z: float, freedom: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from visexplore.core.evaluation.space import Space, block_size
+from visexplore.core.evaluation.space import EmbeddingSpace
 
 NEAR = 0.98
 """Cosine from which two images count as near-duplicates: resized or recompressed copies in most models' spaces."""
@@ -29,31 +29,40 @@ def identical(content_keys: Sequence[str]) -> Groups:
     return np.array(found, np.int64)
 
 
-def near_duplicates(space: Space, groups: Groups, *, threshold: float = NEAR) -> Groups:
-    """Join groups of images that a space puts next to each other.
+def linked(
+    spaces: Sequence[EmbeddingSpace],
+    groups: Groups,
+    queries: NDArray[np.int64],
+    neighbours: Sequence[NDArray[np.int64]],
+    *,
+    threshold: float = NEAR,
+) -> Groups:
+    """Join groups of images that are next to each other: queries and those of their neighbours that are near enough.
 
-    Images at a similarity of at least `threshold` are of one group, and so is whatever is linked through others: a
-    long burst may be one group though its ends are further apart. What a cosine means depends on the model, so the
-    groups of one space should serve all models of a comparison, and be looked at.
+    All spaces have to say so, as there are models under which everything is near to everything. Whatever is linked
+    through others is of one group: a long burst may be one though its ends are further apart.
 
     Args:
-        space: what says how near images are; images that it does not cover keep their group.
+        spaces: what says how near images are; each covers all that are named. Without any, groups stay as they are.
         groups: (images of the dataset,) number of the group that each image is in so far, as from `identical`.
-        threshold: the least similarity of near-duplicates.
+        queries: (q,) positions in the dataset.
+        neighbours: one or more times (q, k) positions, the nearest first; -1 where there are fewer.
+        threshold: the least cosine of near-duplicates.
 
     Returns:
         A group number for each image of the dataset: the position of the group's first image.
     """
     parent = _first_of_group(groups)
-    positions = space.positions
-    step = block_size(len(positions))
-    for start in range(0, len(positions), step):
-        rows = np.arange(start, min(start + step, len(positions)))
-        near = space.between(rows, np.arange(start, len(positions))) >= threshold
-        # Each image is near itself. Only those after it are looked at: the others have looked already.
-        for row in np.flatnonzero(near.sum(axis=1) > near[np.arange(len(rows)), np.arange(len(rows))]).tolist():
-            linked = _roots(parent, positions[start + np.append(np.flatnonzero(near[row]), row)])
-            parent[linked] = linked.min()
+    found = []
+    for near in neighbours if spaces else ():
+        rows, columns = np.nonzero(near >= 0)
+        pairs = np.stack([queries[rows], near[rows, columns]], axis=1)
+        for space in spaces:
+            pairs = pairs[space.of_pairs(space.rows(pairs[:, 0]), space.rows(pairs[:, 1])) >= threshold]
+        found.append(pairs)
+    for pair in np.unique(np.concatenate(found), axis=0) if found else ():
+        roots = _roots(parent, pair)
+        parent[roots] = roots.min()
     return _roots(parent, np.arange(len(parent)))
 
 

@@ -128,6 +128,28 @@ def shared(protocol: Protocol, spaces: Iterable[Space]) -> Protocol:
     return protocol
 
 
+def rankings(space: Space, protocol: Protocol, neighbours: int) -> NDArray[np.int64]:
+    """Return the nearest images of each query, for which no labels are needed: (q, neighbours) positions, -1 for none.
+
+    Args:
+        space: what says how near they are.
+        protocol: who asks and what is searched; the space covers all queries.
+        neighbours: how many to return.
+    """
+    gallery = _gallery(space, protocol)
+    found = np.full((len(protocol.queries), neighbours), -1, np.int64)
+    depth = min(neighbours, len(gallery.positions))
+    step = block_size(len(space.positions))
+    for start in range(0, len(protocol.queries), step):
+        asked = protocol.queries[start : start + step]
+        left_out = _left_out(protocol, gallery.positions, asked)
+        ranked = space.nearest(space.rows(asked), gallery.rows, left_out, depth)
+        available = len(gallery.positions) - np.bincount(left_out[0], minlength=len(asked))
+        valid = np.arange(depth) < available[:, None]
+        found[start : start + step, :depth] = np.where(valid, gallery.positions[ranked], -1)
+    return found
+
+
 def _gallery(space: Space, protocol: Protocol) -> _Gallery:
     rows = space.rows(protocol.gallery)
     positions = protocol.gallery[rows >= 0]

@@ -149,12 +149,15 @@ def is_right(query: Query, neighbour: Neighbour) -> bool | None:
     return query.label == neighbour.label
 
 
-def strip_name(checkpoint: Checkpoint) -> str:
-    """Return the file name of a checkpoint's strip, as in the seed document: `openai_clip-vit-base-patch32_query.jpg`.
+def strip_name(model: Checkpoint | str) -> str:
+    """Return the file name of a model's strip, as in the seed document: `openai_clip-vit-base-patch32_query.jpg`.
 
-    A local folder, whose id is a path, goes by its slug.
+    A local folder, whose id is a path, goes by its slug; what is no checkpoint by its name.
     """
-    name = checkpoint.slug if checkpoint.folder else checkpoint.id
-    if checkpoint.pooling_choice and not checkpoint.folder:
-        name = f"{name}@{checkpoint.pooling_choice}"
+    if isinstance(model, str):
+        name = model
+    else:
+        name = model.slug if model.folder or model.loader in ("vectors", "baseline") else model.id
+        if model.pooling_choice and not model.folder:
+            name = f"{name}@{model.pooling_choice}"
     return f"{re.sub(r'[^A-Za-z0-9._@+-]', '_', name)}_query.jpg"

@@ -27,12 +27,13 @@ class Index:
     Attributes:
         positions: int64 (n,), position in the dataset of each vector, ascending; images without one are left out.
         dim: length of a vector.
+        vectors: float16 (n, dim).
     """
 
     def __init__(self, vectors: NDArray[np.float16], positions: NDArray[np.int64]) -> None:
         self.positions = positions
         self.dim = vectors.shape[1]
-        self._vectors = vectors
+        self.vectors = vectors
         self._codes = faiss.IndexScalarQuantizer(self.dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         self._codes.add_sa_codes(np.ascontiguousarray(vectors).view(np.uint8))
 
@@ -42,7 +43,7 @@ class Index:
     def vector(self, position: int) -> Embeddings | None:
         """Return the embedding, float32 (dim,), of the image at `position` of the dataset; None if it has none."""
         row = self._row(position)
-        return None if row is None else normalise(self._vectors[row])
+        return None if row is None else normalise(self.vectors[row])
 
     def search(
         self, query: Embeddings, k: int, leave_out: int | None = None

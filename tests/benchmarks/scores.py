@@ -20,7 +20,7 @@ from visexplore.core.encoders.device import usable_cores
 from visexplore.core.evaluation.agreement import disagreement
 from visexplore.core.evaluation.background import background
 from visexplore.core.evaluation.confidence import compare_pairs, interval
-from visexplore.core.evaluation.duplicates import near_duplicates
+from visexplore.core.evaluation.duplicates import linked
 from visexplore.core.evaluation.proxies import effective_rank
 from visexplore.core.evaluation.scores import Protocol, score
 from visexplore.core.evaluation.space import EmbeddingSpace
@@ -60,7 +60,7 @@ def main() -> None:
     timed("disagreement of two models", lambda: disagreement(other))
     timed("background", lambda: background(space))
     timed("effective rank", lambda: effective_rank(space.vectors))
-    timed("near-duplicates", lambda: near_duplicates(space, everything))
+    timed("near-duplicates", lambda: linked([space], everything, found.queries, [found.neighbours]))
 
     print(f"\n{'peak memory with the scores':34}{peak:8.2f} GB   budget 4 GB")
     print(f"{'  of it before them':34}{before:8.2f} GB")

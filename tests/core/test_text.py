@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visexplore.core.text import cell_width, count, cut, cut_front, printable
+from visexplore.core.text import cell_width, count, cut, cut_front, percentile, printable
 
 anything = st.text(
     st.one_of(st.characters(), st.sampled_from("\x1b\n\r\t\0\u202e\u200b\ud800\udcff日本e\u0301👩\u200d🔬"))
@@ -73,3 +73,11 @@ def test_wide_characters_take_two_cells_and_accents_none(text: str, cells: int) 
 
 def test_numbers_are_counted_in_words() -> None:
     assert [count(0, "image"), count(1, "image"), count(2457, "image")] == ["0 images", "1 image", "2,457 images"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (0.0, "0.00 %"), (99.876, "99.87 %"), (99.99999, "99.99 %"), (100.0, "100 %")],
+)
+def test_a_percentile_is_never_rounded_up_to_a_hundred(value: float | None, text: str) -> None:
+    assert percentile(value) == text

@@ -411,7 +411,7 @@ def test_embed_lists_skipped_images(cli: CommandLine, tmp_path: Path) -> None:
 
 # ---- query
 
-COLUMNS = ["RANK", "SCORE", "LABEL", "IMAGE"]
+COLUMNS = ["RANK", "SCORE", "PERCENTILE", "LABEL", "IMAGE"]
 
 
 def test_query_with_an_image_of_the_dataset(cli: CommandLine, photos: Path, home: Path) -> None:
@@ -423,7 +423,9 @@ def test_query_with_an_image_of_the_dataset(cli: CommandLine, photos: Path, home
     assert head.split() == COLUMNS
     assert len(rows) == 3
     for rank, row in enumerate(rows, start=1):
-        found_rank, score, mark, label, image = row.split()
+        found_rank, score, unusual, percent, mark, label, image = row.split()
+        assert 0 <= float(unusual) <= 100
+        assert percent == "%"
         assert (found_rank, mark) == (str(rank), "✓" if label == "cats" else "✗")
         assert -1 <= float(score) <= 1
         assert image.startswith(f"{label}/")
@@ -438,7 +440,7 @@ def test_query_json(cli: CommandLine, photos: Path, home: Path) -> None:
     [result] = found["results"]
     assert list(result) == ["model", "recipe", "dim", "seconds", "neighbours"]
     assert (result["model"], result["dim"], len(result["neighbours"])) == (DEFAULT_MODEL, 1280, 5)
-    assert list(result["neighbours"][0]) == ["rank", "image_id", "path", "score", "label"]
+    assert list(result["neighbours"][0]) == ["rank", "image_id", "path", "score", "label", "percentile"]
     assert "cats/1.png" not in {neighbour["image_id"] for neighbour in result["neighbours"]}
 
 

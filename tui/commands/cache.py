@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from visexplore.core.embedding.store import StoreInfo, storage_error
+from visexplore.core.embedding.vectors_file import write_vectors
 from visexplore.core.errors import UnknownModel, UserError
+from visexplore.core.evaluation.space import EmbeddingSpace
 from visexplore.core.explorer import Explorer
 from visexplore.core.text import count, printable
 from visexplore.tui.commands.common import Globals
@@ -74,6 +76,41 @@ def _facts(info: StoreInfo) -> dict[str, Any]:
 def thumbnail_files(folder: Path) -> list[Path]:
     """Return the files below `folder` that the thumbnail cache has written, and no others."""
     return [file for file in folder.glob("*/*.jpg") if _THUMBNAIL.fullmatch(f"{file.parent.name}/{file.name}")]
+
+
+def run_export(
+    options: Globals, spec: str, model: str, file: str, *, force: bool, precision: str, as_json: bool
+) -> int:
+    """Write the embeddings of a dataset's images, as they are now, to a file for other programs."""
+    settings = options.settings()
+    output = Output(options, settings)
+    explorer = Explorer(settings, precision=precision)
+    path = Path(file).expanduser()
+    if path.exists() and not force:
+        raise UserError(f"{path} is there already", "Name another file, or replace it with --force.")
+    dataset = explorer.dataset(spec)
+    space = explorer.space(spec, model)
+    if not isinstance(space, EmbeddingSpace):
+        raise UserError(f"{space.name} has no vectors to write", "Export the models that it is made of.")
+    records = [dataset.records[position] for position in space.positions.tolist()]
+    write_vectors(path, [record.image_id for record in records], [record.label for record in records], space.vectors)
+    if as_json:
+        output.json(
+            {
+                "file": str(path.absolute()),
+                "model": space.name,
+                "dataset": dataset.spec,
+                "images": len(records),
+                "dim": space.dim,
+                "bytes": path.stat().st_size,
+            }
+        )
+    else:
+        output.line(
+            f"{count(len(records), 'embedding')} of {dataset.title} with {space.name} written to {path} "
+            f"({megabytes(path.stat().st_size)})."
+        )
+    return 0
 
 
 def run_rm(

@@ -66,7 +66,7 @@ def named_model(explorer: Explorer, name: str) -> Checkpoint:
 
 def is_missing(checkpoint: Checkpoint) -> bool:
     """Whether its weights would have to be fetched before it can embed."""
-    here = checkpoint.folder or weights_status(checkpoint) is WeightsStatus.BUNDLED
+    here = checkpoint.folder or checkpoint.loader == "vectors" or weights_status(checkpoint) is WeightsStatus.BUNDLED
     return not here and hub.snapshot(checkpoint) is None
 
 

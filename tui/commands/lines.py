@@ -37,7 +37,9 @@ app = typer.Typer(
     help="Show which pretrained visual model suits your own images.\n\n`visexplore [DATASET]` opens the explorer on a "
     "folder of images, or on the bundled `sample`. A folder that is called like a command is written ./models.",
 )
-cache_app = typer.Typer(help="Show or delete what is stored: embeddings and thumbnails.", rich_markup_mode=None)
+cache_app = typer.Typer(
+    help="Show, write out or delete what is stored: embeddings and thumbnails.", rich_markup_mode=None
+)
 app.add_typer(cache_app, name="cache")
 
 
@@ -291,6 +293,149 @@ def _query(
     )
 
 
+Compared = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="As for embed; also vectors:FILE, baseline:NAME, and what is made of others: rrf:A,B, mean:A,B, pca:D:A, "
+        "int8:A, binary:A. Repeat it for several; by default what has embedded the dataset.",
+    ),
+]
+
+
+@_command("compare")
+def _compare(
+    options: Globals,
+    dataset: Annotated[str | None, typer.Argument(metavar="DATASET", help="A folder of images, or `sample`.")] = None,
+    model: Compared = None,
+    k: Annotated[list[int] | None, typer.Option("-k", metavar="K", min=1, help="Of Recall@K; repeat it.")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which images take part: test, retrieval, all, ...")
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(metavar="SCORE", help="The score that decides: recall@K, map_at_r, r_precision or knn_accuracy."),
+    ] = "recall@1",
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates/--no-duplicates", help="Also score without near-duplicates.")
+    ] = True,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Let chance, colours and a perceptual hash take part.")
+    ] = True,
+    self_retrieval: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Change N pictures (crop, flip, blur, JPEG, grey) and look who finds them again."
+        ),
+    ] = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write the verdict as one web page.")] = None,
+    save: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a verdict file, for --rerun and --diff.")
+    ] = None,
+    rerun: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Do again what a verdict file records, and say what changed.")
+    ] = None,
+    diff: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="FILE FILE", help="Say what is different between two verdict files."),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Exit with 1 where it holds, as 'recall@5 < 0.8'; repeat it."),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Say which model is best on a dataset: scores with confidence beside costs; embeds first what is missing."""
+    from visexplore.tui.commands import compare
+
+    if diff is not None:
+        return compare.run_diff(options, *diff, as_json=json)
+    return compare.run(
+        options,
+        dataset,
+        model,
+        ks=k,
+        split=split,
+        main=by,
+        duplicates=duplicates,
+        baselines=baselines,
+        self_retrieval=self_retrieval,
+        device=device,
+        precision=precision,
+        html=html,
+        save=save,
+        rerun=rerun,
+        fail_if=fail_if,
+        as_json=json,
+    )
+
+
+@_command("report")
+def _report(
+    options: Globals,
+    dataset: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Folders of images, or `sample`.")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="Where to write strips and pages.")],
+    model: Compared = None,
+    queries: Annotated[
+        list[str] | None,
+        typer.Option("--queries", metavar="N|ID", help="How many queries, or which image; repeat it for several."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="Which images take part.")] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json: Json = False,
+) -> int:
+    """Write the catalogue and example queries under each model as pictures, a Markdown and an HTML page."""
+    from visexplore.tui.commands import report
+
+    return report.run(
+        options,
+        dataset,
+        model,
+        out=out,
+        queries=queries or [],
+        split=split,
+        device=device,
+        precision=precision,
+        as_json=json,
+    )
+
+
+@_command("bench")
+def _bench(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument] = "sample",
+    model: Model = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Images of a batch; by default what suits the device."),
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="The first N images.")] = 400,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="How often to measure each stage.")] = 3,
+    json: Json = False,
+) -> int:
+    """Measure how fast each stage of embedding is here: reading, decoding, the model, and all together."""
+    from visexplore.tui.commands import bench
+
+    return bench.run(
+        options,
+        dataset,
+        model,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        limit=limit,
+        repeats=repeats,
+        as_json=json,
+    )
+
+
 @_command("doctor")
 def _doctor(options: Globals, json: Json = False) -> int:
     """Look at terminal, pictures, device, hub and caches, and say what is wrong."""
@@ -338,3 +483,19 @@ def _cache_rm(
     from visexplore.tui.commands import cache
 
     return cache.run_rm(options, what, model or [], everything=everything, thumbnails=thumbnails, yes=yes, as_json=json)
+
+
+@_command("export", cache_app)
+def _cache_export(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument],
+    model: Annotated[str, typer.Option("-m", "--model", metavar="MODEL", help="As for compare.")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help=".parquet, .npy, .npz or .safetensors.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    precision: Precision = "auto",
+    json: Json = False,
+) -> int:
+    """Write the embeddings of a dataset to a file, with the image ids; vectors:FILE reads it back."""
+    from visexplore.tui.commands import cache
+
+    return cache.run_export(options, dataset, model, out, force=force, precision=precision, as_json=json)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from visexplore.core.catalogue import DEFAULT_MODEL, OUTSIDE, Checkpoint
 from visexplore.core.encoders import check_text_tower
 from visexplore.core.errors import UnreadableImage, UserError, VisexploreError
+from visexplore.core.evaluation.virtual import Virtual, parse
 from visexplore.core.explorer import Explorer
 from visexplore.core.messages import EmbedReport, ModelResult, Neighbour, Picture, Query, QueryResult
 from visexplore.core.query_image import read_query_image
-from visexplore.core.text import cell_width, count, cut, cut_front
+from visexplore.core.text import cell_width, count, cut, cut_front, percentile
 from visexplore.tui.commands.common import Globals
 from visexplore.tui.commands.embed import embed
 from visexplore.tui.commands.fetch import fetch_missing, named_model
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _PICTURE_SIDE = 256  # pixels: the size of thumbnails
 _GAP = 1  # cells between two pictures
 _BOXES = 6  # the query, if it is a picture, and its first neighbours stand side by side
+_WITH_PERCENTILE = 18  # columns of a caption that has room for it
 _BOX_COLUMNS = (8, 24)  # of one picture: the least that shows something, the most that a thumbnail is sharp in
 
 
@@ -55,14 +57,20 @@ def run(
     output = Output(options, settings, pictures=True)
     explorer = Explorer(settings, device=device, precision=precision)
     # Whatever is wrong with the models or the query is told now, not after minutes of embedding.
-    checkpoints = [named_model(explorer, model) for model in models or [DEFAULT_MODEL]]
-    models = list(dict.fromkeys(checkpoint.key for checkpoint in checkpoints))
-    for model in models:
-        explorer.recipe(model)
+    asked = [(name, parse(name)) for name in models or [DEFAULT_MODEL]]
+    checkpoints = [named_model(explorer, part) for name, virtual in asked for part in _parts(name, virtual)]
+    for virtual in (virtual for _, virtual in asked if virtual is not None and image_id is None):
+        raise UserError(
+            f"{virtual} searches with images of the dataset only",
+            "Give one of them with --id, or name the models that it is made of.",
+        )
+    models = [named_model(explorer, name).key if virtual is None else str(virtual) for name, virtual in asked]
+    for checkpoint in checkpoints:
+        explorer.recipe(checkpoint.key)
     dataset = explorer.dataset(spec)
     data = None if image is None else read_query_image(image, offline=settings.offline)
     picture = None if text else _query_picture(explorer, spec, image or "", data, image_id)
-    missing = _not_embedded(explorer, spec, models)
+    missing = _not_embedded(explorer, spec, checkpoints)
     if text:
         _check_text_towers(explorer, checkpoints, missing, text, options, silent=as_json)
     if missing:
@@ -114,9 +122,14 @@ def _query_picture(explorer: Explorer, spec: str, name: str, data: bytes | None,
         raise UnreadableImage(f"'{name}' cannot be read as a picture ({error.message})", error.hint) from error
 
 
-def _not_embedded(explorer: Explorer, spec: str, models: Sequence[str]) -> list[str]:
+def _parts(name: str, virtual: Virtual | None) -> Sequence[str]:
+    """Return the names of the models that embed for one that was asked for."""
+    return (name,) if virtual is None else virtual.models
+
+
+def _not_embedded(explorer: Explorer, spec: str, checkpoints: Sequence[Checkpoint]) -> list[str]:
     complete = {state.model for state in explorer.cache_states(spec) if state.embedded + state.failed == state.total}
-    return [model for model in models if explorer.catalogue.resolve(model).slug not in complete]
+    return [one.key for one in checkpoints if one.slug not in complete and one.loader != "vectors"]
 
 
 def _check_embedded(reports: Sequence[EmbedReport], title: str) -> None:
@@ -132,8 +145,9 @@ def _check_embedded(reports: Sequence[EmbedReport], title: str) -> None:
 
 def _facts(result: ModelResult) -> str:
     return (
-        f"{result.model}: {result.gallery:,} images searched, {result.dim:,} numbers an embedding, "
-        f"{result.seconds * 1000:,.1f} ms"
+        f"{result.model}: {result.gallery:,} images searched"
+        + (f", {result.dim:,} numbers an embedding" if result.dim else "")
+        + f", {result.seconds * 1000:,.1f} ms"
     )
 
 
@@ -154,14 +168,24 @@ def _mark(query: Query, neighbour: Neighbour) -> str:
 
 def _print(output: Output, result: QueryResult) -> None:
     output.line(_describe(result.query))
-    columns = [Column("rank", right=True), Column("score", right=True), Column(""), Column("label"), Column("image")]
     for of_model in result.results:
         output.line()
         output.line(_facts(of_model))
+        unusual = any(n.percentile is not None for n in of_model.neighbours)
+        columns = [Column("rank", right=True), Column("score", right=True)]
+        columns += [Column("percentile", right=True)] if unusual else []
+        columns += [Column(""), Column("label"), Column("image")]
         output.table(
             columns,
             [
-                (str(n.rank), f"{n.score:.4f}", _mark(result.query, n), n.label or "", n.image_id)
+                (
+                    str(n.rank),
+                    f"{n.score:.4f}",
+                    *([percentile(n.percentile)] if unusual else []),
+                    _mark(result.query, n),
+                    n.label or "",
+                    n.image_id,
+                )
                 for n in of_model.neighbours
             ],
         )
@@ -219,7 +243,9 @@ def _caption(query: Query, neighbour: Neighbour, width: int) -> _Caption:
     style = {"✓": "green", "✗": "red"}.get(mark, "")
     name = cut_front(os.path.basename(neighbour.image_id), width)  # noqa: PTH119 - an id is no path
     label = cut_front(neighbour.label or "", width)
-    return [(f"{neighbour.rank}  {neighbour.score:.3f} {mark}".rstrip(), style), (label, style), (name, "dim")]
+    unusual = percentile(neighbour.percentile) if width >= _WITH_PERCENTILE else ""
+    head = " ".join(part for part in (f"{neighbour.rank}  {neighbour.score:.3f}", unusual, mark) if part)
+    return [(head, style), (label, style), (name, "dim")]
 
 
 def _show_row(output: Output, boxes: Sequence[tuple[Image, _Caption]], width: int) -> None:

@@ -10,12 +10,12 @@ from PIL import Image
 
 from tests.conftest import SHARED_DATA
 from tests.core.evaluation.conftest import Embedded
-from tests.core.evaluation.spaces import TableSpace, random_vectors, space_of
+from tests.core.evaluation.spaces import random_vectors, space_of
 from visexplore.core.datasets import open_dataset
 from visexplore.core.encoders import Encoder
-from visexplore.core.evaluation import space as space_module
-from visexplore.core.evaluation.duplicates import identical, near_duplicates
-from visexplore.core.evaluation.scores import Protocol, score
+from visexplore.core.encoders.encoder import normalise
+from visexplore.core.evaluation.duplicates import identical, linked
+from visexplore.core.evaluation.scores import Protocol, rankings, score
 from visexplore.core.evaluation.space import EmbeddingSpace
 from visexplore.core.images import content_key, decode
 
@@ -29,7 +29,7 @@ def test_images_of_unknown_content_are_like_no_other() -> None:
     assert identical(["", "x", "", "x"]).tolist() == [0, 1, 2, 1]
 
 
-def linked(near: np.ndarray, groups: list[int]) -> list[int]:
+def reachable(near: np.ndarray, groups: list[int]) -> list[int]:
     """Return the first image that each can be reached from, by walking."""
     images = len(groups)
     found = list(range(images))
@@ -45,31 +45,35 @@ def linked(near: np.ndarray, groups: list[int]) -> list[int]:
     return found
 
 
-@settings(max_examples=200)
-@given(data=st.data(), images=st.integers(1, 12), block=st.integers(1, 60))
-def test_groups_are_what_is_linked_through_others(data: st.DataObject, images: int, block: int) -> None:
-    cells = data.draw(st.lists(st.integers(0, 9), min_size=images**2, max_size=images**2))
-    table = np.array(cells).reshape(images, images) / 9
-    table = np.maximum(table, table.T)
-    np.fill_diagonal(table, 1)
+def all_neighbours(images: int) -> np.ndarray:
+    return np.array([[other for other in range(images) if other != one] for one in range(images)]).reshape(images, -1)
+
+
+@settings(max_examples=100)
+@given(data=st.data(), images=st.integers(2, 12), seed=st.integers(0, 99))
+def test_groups_are_what_is_linked_through_others(data: st.DataObject, images: int, seed: int) -> None:
+    vectors = normalise(np.random.default_rng(seed).normal(size=(images, 2)))
     groups = data.draw(st.lists(st.integers(0, 20), min_size=images, max_size=images))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(space_module, "_BLOCK_FLOATS", block)
-        found = near_duplicates(TableSpace(table), np.array(groups), threshold=0.95)
-    assert found.tolist() == linked(table >= 0.95, groups)
+    found = linked([space_of(vectors)], np.array(groups), np.arange(images), [all_neighbours(images)], threshold=0.95)
+    assert found.tolist() == reachable(vectors @ vectors.T >= 0.95, groups)
 
 
-def test_images_that_the_space_does_not_cover_keep_their_group() -> None:
-    space = TableSpace(np.ones((2, 2)), np.array([1, 4]))
-    assert near_duplicates(space, np.array([0, 1, 0, 3, 4, 1])).tolist() == [0, 1, 0, 3, 1, 1]
+def test_a_space_in_which_everything_is_near_joins_nothing_alone() -> None:
+    apart = space_of(np.eye(4, dtype=np.float32))
+    cone = space_of(np.ones((4, 4), np.float32))
+    neighbours = all_neighbours(4)
+    assert linked([cone], np.arange(4), np.arange(4), [neighbours]).tolist() == [0, 0, 0, 0]
+    assert linked([cone, apart], np.arange(4), np.arange(4), [neighbours] * 2).tolist() == [0, 1, 2, 3]
 
 
-def test_no_images_have_no_groups() -> None:
-    assert near_duplicates(space_of(random_vectors(0, 4)), np.empty(0, np.int64)).tolist() == []
+def test_images_that_nobody_asked_for_keep_their_group() -> None:
+    space = EmbeddingSpace("two", np.array([1, 4]), np.ones((2, 4), np.float32))
+    found = linked([space], np.array([0, 1, 0, 3, 4, 1]), np.array([1]), [np.array([[4, -1]])])
+    assert found.tolist() == [0, 1, 0, 3, 1, 1]
 
 
-def test_a_space_without_contrast_is_one_group_in_little_time() -> None:
-    assert set(near_duplicates(space_of(np.ones((3000, 4))), np.arange(3000)).tolist()) == {0}
+def test_without_spaces_groups_stay_as_they_are() -> None:
+    assert linked([], np.array([0, 1, 0]), np.array([1]), [np.array([[2]])]).tolist() == [0, 1, 0]
 
 
 def compressed_again(picture: Image.Image) -> Image.Image:
@@ -84,7 +88,9 @@ def test_recompressed_pictures_are_found_and_other_views_are_not(lite0: Encoder,
     vectors = np.concatenate([sample.space.vectors, lite0.embed_images(copies)])
     space = EmbeddingSpace("with copies", np.arange(len(vectors)), vectors)
     images = len(sample.labels)
-    groups = near_duplicates(space, np.arange(len(vectors)))
+    everything = np.arange(len(vectors))
+    near = rankings(space, Protocol(np.zeros(len(vectors), np.int32), everything, everything), 5)
+    groups = linked([space], everything, everything, [near])
     assert np.mean(groups[:images] == np.arange(images)) > 0.99
     assert groups[images:].tolist() == list(range(0, 60, 3))
 

@@ -1,0 +1,40 @@
+"""The embeddings of a dataset under one model, open for search and for comparison."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from visexplore.core.datasets import Dataset
+from visexplore.core.evaluation.background import Background, background_of
+from visexplore.core.evaluation.space import EmbeddingSpace
+from visexplore.core.search.index import Index
+
+
+class Searchable:
+    """An index and what is derived from it on first use; valid while `stamp` and the dataset stay as they are.
+
+    Attributes:
+        model: slug of the model.
+        dataset: whose images these are.
+        index: their embeddings.
+        recipe: digest of the recipe.
+        revision: version of the weights.
+        stamp: changes with what the index was made from.
+    """
+
+    def __init__(self, model: str, dataset: Dataset, index: Index, *, recipe: str, revision: str, stamp: str) -> None:
+        self.model = model
+        self.dataset = dataset
+        self.index = index
+        self.recipe = recipe
+        self.revision = revision
+        self.stamp = stamp
+
+    @cached_property
+    def background(self) -> Background:
+        """How near random pairs are under this model."""
+        return background_of(self.index.vectors)
+
+    def space(self, device: str = "cpu") -> EmbeddingSpace:
+        """Return the embeddings as what is compared: a float32 copy of them."""
+        return EmbeddingSpace(self.model, self.index.positions, self.index.vectors, device=device)
