@@ -140,8 +140,8 @@ def _compare(explorer: Explorer, asked: Asked, options: Globals, *, silent: bool
 
 def show(output: Output, found: Comparison) -> None:
     """Print a verdict: what it says in words, the table, and what it was measured on."""
-    for sentence in verdict_sentences(found):
-        output.line(sentence, style="bold")
+    for number, sentence in enumerate(verdict_sentences(found)):
+        output.line(sentence, style="" if number else "bold")
     output.line()
     output.table(*(_scores_table(found) if found.labelled else _proxies_table(found)))
     output.line()
@@ -172,7 +172,7 @@ def _scores_table(found: Comparison) -> tuple[list[Column], list[tuple[str, ...]
         Column("memory", right=True, least=130),
         Column("params", right=True, least=100),
         Column("numbers", right=True, least=90),
-        Column("GB/million", right=True, least=75),
+        Column("GB/million", right=True, least=85),
         Column("licence", least=140),
     ]
     rows = [
