@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from PIL.Image import Image
 from visexplore.core.catalogue import Checkpoint
 from visexplore.core.comparison import Comparison
 from visexplore.core.datasets import Dataset
-from visexplore.core.errors import StorageError, UserError
+from visexplore.core.errors import StorageError, UnreadableImage, UserError
 from visexplore.core.explorer import Explorer
+from visexplore.core.images import decode, thumbnail
 from visexplore.core.messages import Progress
 from visexplore.core.report.seed_page import DatasetStrips, Page, StripFile, seed_page_html, seed_page_markdown
-from visexplore.core.report.verdict_page import Example, verdict_page
+from visexplore.core.report.verdict_page import Example, pictured, verdict_page
 
 EXAMPLES = 4
 """Most contested queries on the page of a verdict."""
@@ -25,6 +27,7 @@ QUERIES = 3
 
 _MODELS = 8  # of which the page of a verdict shows strips
 _QUALITY = 90  # of JPEG
+_SIDE = 128  # pixels of the pictures beside confused classes and suspected labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,12 @@ def write_verdict_page(explorer: Explorer, models: Sequence[str], found: Compari
         examples.append(
             Example(contested.label or contested.image_id, contested.image_id, list(zip(named, strips, strict=True)))
         )
-    write(file, verdict_page(found, examples).encode())
+    dataset = explorer.dataset(found.dataset)
+    pictures = {}
+    for image_id in pictured(found):
+        with contextlib.suppress(UnreadableImage):  # the page goes without it
+            pictures[image_id] = _jpeg(thumbnail(decode(dataset.read(dataset.record(image_id))), _SIDE))
+    write(file, verdict_page(found, examples, pictures=pictures).encode())
 
 
 def write_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import cached_property
 
 from visexplore.core.datasets import Dataset
@@ -29,6 +30,7 @@ class Searchable:
         self.recipe = recipe
         self.revision = revision
         self.stamp = stamp
+        self._spaces: weakref.WeakValueDictionary[str, EmbeddingSpace] = weakref.WeakValueDictionary()
 
     @cached_property
     def background(self) -> Background:
@@ -36,5 +38,9 @@ class Searchable:
         return background_of(self.index.vectors)
 
     def space(self, device: str = "cpu") -> EmbeddingSpace:
-        """Return the embeddings as what is compared: a float32 copy of them."""
-        return EmbeddingSpace(self.model, self.index.positions, self.index.vectors, device=device)
+        """Return the embeddings as what is compared: a float32 copy of them, the same while somebody holds it."""
+        space = self._spaces.get(device)
+        if space is None:
+            space = EmbeddingSpace(self.model, self.index.positions, self.index.vectors, device=device)
+            self._spaces[device] = space
+        return space

@@ -20,13 +20,13 @@ from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from visexplore.core.comparison import score_title
 from visexplore.core.report.verdict_words import score_words
 from visexplore.core.text import count, printable
 
-_UNKNOWN = "–"
+_UNKNOWN = "\N{EN DASH}"
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$&<>])")
 _LINE_START = re.compile(r"^(\s*)(#|[-+=]|\d+(?=[.)](?:\s|$)))")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -96,9 +96,16 @@ def data_url(picture: bytes) -> str:
 
 
 def picture_size(picture: bytes) -> tuple[int, int]:
-    """Return width and height, so that the page does not jump while its pictures are decoded."""
-    with Image.open(io.BytesIO(picture)) as image:
-        return image.size
+    """Return width and height, so that the page does not jump while its pictures are decoded.
+
+    Raises:
+        ValueError: it is neither JPEG nor PNG.
+    """
+    try:
+        with Image.open(io.BytesIO(picture), formats=("JPEG", "PNG")) as image:
+            return image.size
+    except UnidentifiedImageError as error:
+        raise ValueError("a report's pictures are JPEG or PNG") from error
 
 
 def known(value: float | None, form: str = ",.3g") -> str:

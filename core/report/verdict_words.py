@@ -145,7 +145,8 @@ def _about_duplicates(comparison: Comparison, models: Sequence[Judged]) -> list[
         return []
     return [
         f"Without near-duplicates {printable(leader.model)} has the highest {score_title(comparison.main)}, "
-        f"{highest:.{digits}f} against {ours:.{digits}f} of {printable(models[0].model)}; that difference is not tested."
+        f"{highest:.{digits}f} against {ours:.{digits}f} of {printable(models[0].model)}; "
+        "that difference is not tested."
     ]
 
 

@@ -15,27 +15,37 @@ import pytest
 
 from tests.core.tiny_models import save_checkpoint
 from tests.pictures import png
+from visexplore.core.comparison import Comparison
 from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
+    AskQuestion,
     AskThumbnail,
     CacheStates,
     Cancel,
+    CastVote,
+    Compare,
+    Compared,
     DatasetOpened,
     Died,
     Embed,
     Engine,
     Event,
+    Exported,
+    ExportStrips,
     Failed,
     Found,
     JobDone,
     JobProgress,
     OpenDataset,
     PictureMade,
+    QuestionAsked,
     Ready,
     Search,
+    SearchMany,
 )
 from visexplore.core.errors import NotEmbedded, StorageError, UnknownDataset, UnknownImage, UnreadableImage
+from visexplore.core.evaluation.votes import Vote
 from visexplore.core.settings import Settings
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
@@ -346,3 +356,67 @@ sys.exit(f"imports {{heavy}}" if heavy else 0)
     if done.returncode == 77:
         pytest.skip(f"visexplore.{module} is not there yet")
     assert done.returncode == 0, done.stderr
+
+
+# ---- several models
+
+MODELS = ("efficientnet-lite0", "baseline:colour")
+
+
+@pytest.fixture(scope="module")
+def compared(shared_driver: Driver) -> Comparison:
+    """The verdict on the sample under two models; embeds them for the tests below."""
+    return shared_driver.ask(Compared, Compare, "sample", MODELS).comparison
+
+
+def test_a_comparison_embeds_what_is_missing_and_comes_back_as_a_job(compared: Comparison) -> None:
+    assert {row.model for row in compared.models} >= {"efficientnet-lite0", "baseline-colour", "baseline-random"}
+    assert compared.main == "recall@1"
+
+
+def test_a_comparison_that_is_given_up_ends_without_a_verdict(shared_driver: Driver, compared: Comparison) -> None:
+    del compared
+    engine = shared_driver.engine
+    first, second = engine.ticket(), engine.ticket()
+    engine.send(Compare(first, "sample", MODELS))
+    engine.send(Cancel(second))
+    engine.send(Compare(second, "sample", MODELS))
+    assert shared_driver.next(JobDone, second).reports == ()
+
+
+def test_one_image_is_searched_with_under_several_models_at_once(shared_driver: Driver, compared: Comparison) -> None:
+    del compared
+    image_id = "clock/mint-alarm/4.jpg"
+    models = (*MODELS, "pca:16:efficientnet-lite0")
+    found = shared_driver.ask(Found, SearchMany, "sample", models, image_id).result
+    assert [of_model.model for of_model in found.results] == ["efficientnet-lite0", "baseline-colour", models[2]]
+    assert all(len(of_model.neighbours) == 5 for of_model in found.results)
+    assert all(0 <= (hit.percentile or 0) <= 100 for hit in found.results[0].neighbours)
+
+
+def test_strips_are_written_where_they_are_wanted(shared_driver: Driver, compared: Comparison, tmp_path: Path) -> None:
+    del compared
+    image_id = "clock/mint-alarm/4.jpg"
+    files = shared_driver.ask(Exported, ExportStrips, "sample", MODELS, str(tmp_path), image_id).files
+    assert [Path(file).relative_to(tmp_path).as_posix() for file in files] == [
+        "sample/tf_efficientnet_lite0.in1k_query.jpg",
+        "sample/baseline-colour_query.jpg",
+    ]
+    assert all(Path(file).read_bytes()[:3] == b"\xff\xd8\xff" for file in files)
+
+
+def test_a_blind_tournament_asks_counts_and_takes_back(shared_driver: Driver, compared: Comparison) -> None:
+    del compared
+    asked = shared_driver.ask(QuestionAsked, AskQuestion, "sample", MODELS)
+    assert asked.question is not None
+    assert asked.standing.votes == 0
+    assert asked.left is not None
+    assert asked.right is not None
+    assert {asked.left.model, asked.right.model} == {"efficientnet-lite0", "baseline-colour"}
+    vote = Vote(asked.question.query, asked.question.left, asked.question.right, "left")
+    after = shared_driver.ask(QuestionAsked, CastVote, "sample", MODELS, vote)
+    assert after.standing.votes == 1
+    assert after.question != asked.question
+    back = shared_driver.ask(QuestionAsked, CastVote, "sample", MODELS, None)
+    assert back.standing.votes == 0
+    assert back.question == asked.question
