@@ -29,11 +29,15 @@ from visexplore.core.engine import (
     AskPicture,
     CacheStates,
     Cancel,
+    Compare,
+    Compared,
     DatasetOpened,
     Died,
     Embed,
     Engine,
     Event,
+    Exported,
+    ExportStrips,
     Failed,
     Found,
     JobDone,
@@ -49,7 +53,7 @@ from visexplore.core.messages import CacheState, EmbedReport, Picture, Progress,
 from visexplore.core.settings import Settings
 from visexplore.core.text import count, cut, printable
 from visexplore.tui.gallery import Gallery
-from visexplore.tui.jobs import Job
+from visexplore.tui.jobs import Job, progress_sentence
 from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
 from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.panels.datasets import DatasetPanel
@@ -67,6 +71,8 @@ from visexplore.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from visexplore.tui.screens.verdict import VerdictScreen
 
 # The windows of tui.screens are imported where they are opened: none is open at the first paint.
 
@@ -139,6 +145,8 @@ class VisexploreApp(App[int]):
         Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model"),
         Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays"),
         Binding("z", "zoom", "Zoom", tooltip="look at the query and a neighbour, large"),
+        Binding("v", "verdict", "Verdict", tooltip="which model is best here: scores, costs, where models differ"),
+        Binding("x", "export", "Export", show=False, tooltip="write the query and its neighbours as a picture"),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images"),
         Binding("g", "cycle_graphics", "Graphics", show=False, tooltip="draw pictures in another way"),
         Binding("J", "jobs", "Jobs", show=False, tooltip="the embedding jobs"),
@@ -168,6 +176,7 @@ class VisexploreApp(App[int]):
         self._weights = Weights()
         self._remarks: set[tuple[str, str]] = set()  # that were told
         self._answered: tuple[str, Query, int] | None = None
+        self._verdict: tuple[int, VerdictScreen] | None = None  # the open window and the ticket of its comparison
         self._large: dict[int, Callable[[Image | str], None]] = {}
         self._asked_states = 0.0
         self._deaths: list[float] = []
@@ -347,6 +356,10 @@ class VisexploreApp(App[int]):
                 self._take_result(event)
             case JobProgress():
                 self._job_progress(event)
+            case Compared() if self._verdict is not None and self._verdict[0] == event.ticket:
+                self._verdict[1].show(event.comparison)
+            case Exported():
+                self.notify(printable(f"Written: {', '.join(event.files)}"), markup=False, timeout=8)
             case JobDone():
                 self._job_done(event)
             case Failed():
@@ -423,6 +436,10 @@ class VisexploreApp(App[int]):
         return True
 
     def _job_progress(self, event: JobProgress) -> None:
+        if self._verdict is not None and self._verdict[0] == event.ticket:
+            progress = event.progress
+            self._verdict[1].say(f"Comparing: {progress.model} {progress_sentence(progress)}")
+            return
         job = self.jobs.get(event.ticket)
         if job is None:
             return
@@ -486,6 +503,9 @@ class VisexploreApp(App[int]):
         text = printable(str(event.error))
         if self._was_left_meanwhile(event.ticket):
             return
+        if self._verdict is not None and self._verdict[0] == event.ticket:
+            self._verdict[1].say(text)
+            return
         if event.ticket in self.jobs:
             job = self.jobs[event.ticket]
             job.state, job.problem = "failed", text
@@ -512,6 +532,8 @@ class VisexploreApp(App[int]):
         self._pictures.forget_asked()
         self._outside_search = 0
         text = printable(str(event.error))
+        if self._verdict is not None:
+            self._verdict[1].say(f"{text} Esc leaves; v compares again.")
         lost, self._large = self._large, {}
         for done in lost.values():
             done(text)
@@ -904,6 +926,45 @@ class VisexploreApp(App[int]):
         path = "" if image_id or self.target is None else self.target.path
         self.engine.send(AskPicture(ticket, self.spec if image_id else "", image_id or path, _ZOOM_PIXELS))
 
+    def action_verdict(self) -> None:
+        """Compare all models that have the dataset embedded, and show which is best."""
+        models = [slug for slug, state in self.states.items() if state.embedded and not slug.startswith("baseline-")]
+        if self.gallery is None or not models:
+            self.notify("Nothing is embedded yet: press e, then v.", severity="warning", markup=False)
+            return
+        if len(models) == 1:
+            self.notify(
+                f"Only {printable(models[0])} has embedded this: [ and ] go to other models, e embeds.", markup=False
+            )
+        from visexplore.tui.screens.verdict import VerdictScreen
+
+        ticket = self.engine.ticket()
+        window = VerdictScreen(lambda: self.engine.send(Cancel(ticket)))
+
+        def left(image_id: str | None) -> None:
+            self._verdict = None
+            if image_id and self.gallery is not None and image_id in self.gallery.position_of:
+                self._choose_query(self.gallery.position_of[image_id])
+                self._show_panel(self._panel(QueryPanel))
+
+        self._verdict = (ticket, window)
+        self.push_screen(window, left)
+        self.engine.send(Compare(ticket, self.spec, tuple(self._names.get(slug, slug) for slug in models)))
+
+    def action_export(self) -> None:
+        """Write the query and its neighbours under the current model as a picture."""
+        if self.target is None or self.model not in self.states:
+            self.notify("There is nothing to write yet: press e to embed.", severity="warning", markup=False)
+            return
+        target = self.target
+        folder = str(Path.cwd() / "visexplore-strips")
+        self.engine.send(
+            ExportStrips(
+                self.engine.ticket(), self.spec, (self._model_name,), folder,
+                image_id=target.image_id, path="" if target.image_id else target.path, text=target.text,
+            )
+        )  # fmt: skip
+
     def action_filter(self) -> None:
         """Filter the models, or the images where their panel is active."""
         panel = self._panel(DatasetPanel) if self._active == "dataset" else self._panel(CataloguePanel)
@@ -956,7 +1017,7 @@ class VisexploreApp(App[int]):
 
 _PANEL_ACTIONS = frozenset(
     {"panel", "next_panel", "switch_model", "choose_model", "step", "random", "text_query", "open_picture", "embed",
-     "stop_embedding", "zoom", "filter", "jobs", "open_dataset", "help", "quit"}
+     "stop_embedding", "zoom", "verdict", "export", "filter", "jobs", "open_dataset", "help", "quit"}
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tests.core.report.samples import comparison
 from visexplore.core.catalogue import Catalogue, Checkpoint, Family, Paper, SeedEntry, default_hub_cache
 from visexplore.core.engine import (
     AskCacheStates,
@@ -36,10 +37,14 @@ from visexplore.core.engine import (
     AskThumbnail,
     CacheStates,
     Cancel,
+    Compare,
+    Compared,
     DatasetOpened,
     Died,
     Embed,
     Event,
+    Exported,
+    ExportStrips,
     Failed,
     Found,
     JobDone,
@@ -218,6 +223,9 @@ class ScriptedEngine:
         self.starts += 1
         self.on_event(Ready())
 
+    comparison = comparison()
+    """What every comparison comes to."""
+
     def send(self, request: Request) -> None:
         """Take a request."""
         self.sent.append(request)
@@ -318,6 +326,10 @@ class ScriptedEngine:
                 self.on_event(self._picture(request.ticket, request.spec, request.image_id, 96))
             case Search():
                 self.on_event(Found(request.ticket, self._search(request)))
+            case Compare():
+                self.on_event(Compared(request.ticket, self.comparison))
+            case ExportStrips():
+                self.on_event(Exported(request.ticket, (f"{request.folder}/photos/{request.models[0]}_query.jpg",)))
             case Embed():
                 self.jobs.append(request)
                 if self._instantly:

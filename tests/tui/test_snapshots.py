@@ -64,6 +64,15 @@ def app(graphics: Graphics = Graphics.TEXT, number: int = 12, **engine: Any) -> 
     return make_app(ScriptedEngine(photos(number), **({"embedded": [LITE0, LITE1]} | engine)), graphics=graphics)
 
 
+class TestVerdict:
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_scores(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        assert looks_as_before(app(), size, "v")
+
+    def test_pairs_in_the_light_theme(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), MIDDLE, "v", "tab", theme="visexplore-light")
+
+
 class TestPanels:
     @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
     def test_query(self, looks_as_before: Look, size: tuple[int, int]) -> None:

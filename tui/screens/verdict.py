@@ -1,0 +1,243 @@
+"""The verdict: which model is best on the dataset, how sure that is, what it costs, and where models differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from visexplore.core.comparison import Comparison, Judged, score_title
+from visexplore.core.text import cut, printable
+from visexplore.tui.widgets.row_list import RowList
+
+_WIDEST = 40  # columns of a name
+_LEGEND = " Ranges: 95 %. A letter in common: a tie. ◆: not beaten in quality, speed and size."
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One table of the verdict.
+
+    Attributes:
+        title: what it is about.
+        columns: heads; those that begin with a space are aligned to the right.
+        rows: cells.
+        images: for each row the image that Enter makes the query; empty where there is none.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    images: Sequence[str] = ()
+
+
+class VerdictScreen(ModalScreen[str]):
+    """Shows a comparison in tables; the result is the image that was chosen as the next query, or nothing.
+
+    Args:
+        give_up: is called when the user leaves before there is a verdict.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,v", "back", "Back", show=False),
+        Binding("tab,right_square_bracket", "turn(1)", "Next table", show=False, priority=True),
+        Binding("shift+tab,left_square_bracket", "turn(-1)", "Table before", show=False, priority=True),
+    ]
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        super().__init__()
+        self._give_up = give_up
+        self._views: list[View] = []
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        """Lay the words over the table."""
+        with Vertical(id="verdict") as box:
+            box.border_title = Content("Verdict")
+            yield Static("Comparing ...", id="verdict-words", markup=False)
+            yield Static("", id="verdict-tables", markup=False)
+            yield RowList(id="verdict-table")
+            yield Static("Esc leaves.", classes="hint", id="verdict-hint", markup=False)
+
+    def on_mount(self) -> None:
+        """Hide the table until there is one."""
+        self.query_one(RowList).display = False
+
+    def say(self, text: str) -> None:
+        """Show how far it is, or why there is no verdict."""
+        if self.is_mounted and not self._views:
+            self.query_one("#verdict-words", Static).update(printable(text))
+
+    def show(self, found: Comparison) -> None:
+        """Show a verdict."""
+        from visexplore.core.report.verdict_words import verdict_sentences
+
+        self._views = views(found)
+        self.query_one("#verdict-words", Static).update("\n".join(verdict_sentences(found)[:4]))
+        self.query_one("#verdict-hint", Static).update(
+            "Tab: the next table. Enter: that image as the query. Esc leaves." + (_LEGEND if found.labelled else "")
+        )
+        self.query_one(RowList).display = True
+        self._show_view()
+        self.query_one(RowList).focus()
+
+    def _show_view(self) -> None:
+        view = self._views[self._at]
+        tabs = [
+            Content.styled(f" {one.title} ", "bold $background on $primary" if one is view else "$text-muted")
+            for one in self._views
+        ]
+        self.query_one("#verdict-tables", Static).update(Content(" ").join(tabs))
+        table = self.query_one(RowList)
+        table.clear(columns=True)
+        for column in view.columns:
+            table.add_column(Text(printable(column.strip()), justify="right" if column.startswith(" ") else "left"))
+        for row in view.rows:
+            table.add_row(
+                *(
+                    Text(cut(printable(cell), _WIDEST), justify="right" if column.startswith(" ") else "left")
+                    for cell, column in zip(row, view.columns, strict=True)
+                )
+            )
+
+    def action_turn(self, step: int) -> None:
+        """Go to the next or the previous table."""
+        if self._views:
+            self._at = (self._at + step) % len(self._views)
+            self._show_view()
+
+    def action_back(self) -> None:
+        """Leave; without a verdict yet, it is given up."""
+        if not self._views:
+            self._give_up()
+        self.dismiss("")
+
+    @on(RowList.RowSelected)
+    def _choose(self, event: RowList.RowSelected) -> None:
+        images = self._views[self._at].images
+        if event.cursor_row < len(images) and images[event.cursor_row]:
+            self.dismiss(images[event.cursor_row])
+
+
+def views(found: Comparison) -> list[View]:
+    """Return the tables of a comparison, without empty ones."""
+    every = [_scores(found) if found.labelled else _proxies(found), _pairs(found), _agreement(found), _contested(found)]
+    every += [_wins(found), _confused(found), _only_right(found), _suspected(found)]
+    return [view for view in every if view.rows]
+
+
+def _cost(row: Judged) -> tuple[str, ...]:
+    cost = row.cost
+    return (
+        "" if cost.images_per_second is None else f"{cost.images_per_second:,.0f}",
+        "" if cost.device_memory is None else f"{cost.device_memory / 1e9:.1f} GB",
+        "" if cost.parameters is None else f"{cost.parameters / 1e6:,.1f} M",
+        "" if cost.dim is None else f"{cost.dim:,}",
+        f"{cost.bytes_per_million / 1e9:.2f}",
+        cost.licence,
+    )
+
+
+_COSTS = (" images/s", " memory", " params", " numbers", " GB/million", "licence")
+
+
+def _scores(found: Comparison) -> View:
+    names = [found.main, *(name for name in found.models[0].scores if name != found.main)]
+    rows = [
+        (
+            row.model,
+            row.group,
+            "◆" if row.pareto else "",
+            *(f"{one.value:.3f} {one.low:.3f}-{one.high:.3f}" for one in (row.scores[names[0]],)),
+            *(f"{row.scores[name].value:.3f}" for name in names[1:]),
+            *_cost(row),
+        )
+        for row in found.models
+    ]
+    return View("Scores", ("model", "tie", "", *(f" {score_title(name)}" for name in names), *_COSTS), rows)
+
+
+def _proxies(found: Comparison) -> View:
+    rows = [
+        (
+            row.model,
+            f"{row.hubness:.2f}",
+            "" if row.effective_rank is None else f"{row.effective_rank:.0f}",
+            *_cost(row),
+        )
+        for row in found.models
+    ]
+    return View("Proxies", ("model", " hubness", " effective rank", *_COSTS), rows)
+
+
+def _pairs(found: Comparison) -> View:
+    words = {"better": "is better than", "worse": "is worse than", "tie": "is a tie with"}
+    rows = [
+        (
+            pair.a,
+            words[pair.verdict],
+            pair.b,
+            f"{pair.difference:+.3f}",
+            f"{pair.low:+.3f} to {pair.high:+.3f}",
+            f"{pair.p_holm:.3g}",
+        )
+        for pair in found.pairs
+    ]
+    return View("Pairs", ("model", "", "other", " difference", " 95 % interval", " p (Holm)"), rows)
+
+
+def _agreement(found: Comparison) -> View:
+    rows = [
+        (pair.a, pair.b, f"{pair.overlap:.0%}", f"{pair.rank_biased_overlap:.2f}")
+        for pair in sorted(found.agreement, key=lambda pair: pair.overlap)
+    ]
+    return View("Agreement", ("model", "other", f" of {found.k} shared", " rank-biased overlap"), rows)
+
+
+def _contested(found: Comparison) -> View:
+    rows = [(one.image_id, one.label or "", f"{one.disagreement:.2f}") for one in found.contested]
+    return View("Contested", ("query", "label", " disagreement"), rows, [one.image_id for one in found.contested])
+
+
+def _wins(found: Comparison) -> View:
+    models = list(found.slices[0].means) if found.slices else []
+    rows = [
+        (
+            part.by,
+            part.name,
+            f"{part.queries:,}",
+            (part.winner + (" surely" if part.sure else "")) if part.winner else "",
+            *(f"{part.means[model]:.2f}" for model in models),
+        )
+        for part in found.slices
+    ]
+    return View("Wins", ("by", "part", " queries", "best", *(f" {model}" for model in models)), rows)
+
+
+def _confused(found: Comparison) -> View:
+    rows = [(one.model, one.label, one.taken_for, f"{one.count} of {one.of}") for one in found.mistaken]
+    return View("Confused", ("model", "label", "taken for", " queries"), rows, [one.query for one in found.mistaken])
+
+
+def _only_right(found: Comparison) -> View:
+    rows = [(one.model, one.image_id, one.label) for one in found.only_right]
+    return View("Only one right", ("model", "query", "label"), rows, [one.image_id for one in found.only_right])
+
+
+def _suspected(found: Comparison) -> View:
+    rows = [(one.image_id, one.label, one.suggested, f"{one.share:.0%}") for one in found.suspected]
+    return View(
+        "Doubtful labels",
+        ("image", "label", "all models say", " of their neighbours"),
+        rows,
+        [one.image_id for one in found.suspected],
+    )
