@@ -29,8 +29,6 @@ from visexplore.core.engine import (
     AskPicture,
     CacheStates,
     Cancel,
-    Compare,
-    Compared,
     DatasetOpened,
     Died,
     Embed,
@@ -44,22 +42,21 @@ from visexplore.core.engine import (
     JobProgress,
     OpenDataset,
     PictureMade,
-    Ready,
-    Request,
     Search,
 )
 from visexplore.core.errors import NoTextTower, UnknownModel, VisexploreError
-from visexplore.core.messages import CacheState, EmbedReport, Picture, Progress, Query
+from visexplore.core.messages import CacheState, EmbedReport, Progress, Query
 from visexplore.core.settings import Settings
 from visexplore.core.text import count, cut, printable
+from visexplore.tui.asks import Asks, Sender
 from visexplore.tui.gallery import Gallery
-from visexplore.tui.jobs import Job, progress_sentence
+from visexplore.tui.jobs import Job
 from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
 from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.panels.datasets import DatasetPanel
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.panels.query import QueryPanel
-from visexplore.tui.pictures import Pictures
+from visexplore.tui.pictures import Pictures, hand_picture
 from visexplore.tui.terminal import Terminal, drain
 from visexplore.tui.text_search import TextModels, takes_text, why_not
 from visexplore.tui.theme import DARK, LIGHT, MUTED
@@ -72,7 +69,6 @@ from visexplore.tui.widgets.status import StatusLine
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from visexplore.tui.screens.verdict import VerdictScreen
 
 # The windows of tui.screens are imported where they are opened: none is open at the first paint.
 
@@ -84,7 +80,7 @@ _SMALL_MODEL = 10.0
 _UNKNOWN_SIZE = 100.0
 WIDE_FROM = 140
 SMALLEST = (60, 18)
-_ZOOM_PIXELS = 1400
+_ZOOM_PIXELS, _QUERY_PIXELS = 1400, 512
 _MOST_RESTARTS = 3
 _SLOW = 0.3  # seconds after which a search says what it waits for
 
@@ -94,14 +90,8 @@ class _Main(Screen[object]):
     focused = Reactive(None, repaint=False)
 
 
-class EngineLink(Protocol):
+class EngineLink(Sender, Protocol):
     """The engine as far as the app uses it."""
-
-    def ticket(self) -> int:
-        """Return a number that no request has had."""
-
-    def send(self, request: Request) -> None:
-        """Send a request."""
 
     def start(self) -> None:
         """Start it, again after it died."""
@@ -145,6 +135,7 @@ class VisexploreApp(App[int]):
         Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model"),
         Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays"),
         Binding("z", "zoom", "Zoom", tooltip="look at the query and a neighbour, large"),
+        Binding("c", "side_by_side", "Side by side", show=False, tooltip="the query under all models, side by side"),
         Binding("v", "verdict", "Verdict", tooltip="which model is best here: scores, costs, where models differ"),
         Binding("x", "export", "Export", show=False, tooltip="write the query and its neighbours as a picture"),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images"),
@@ -176,8 +167,7 @@ class VisexploreApp(App[int]):
         self._weights = Weights()
         self._remarks: set[tuple[str, str]] = set()  # that were told
         self._answered: tuple[str, Query, int] | None = None
-        self._verdict: tuple[int, VerdictScreen] | None = None  # the open window and the ticket of its comparison
-        self._large: dict[int, Callable[[Image | str], None]] = {}
+        self._asks = Asks(engine)
         self._asked_states = 0.0
         self._deaths: list[float] = []
         self._shows_stop = False  # in the footer
@@ -343,23 +333,19 @@ class VisexploreApp(App[int]):
         self._route(message.event)
 
     def _route(self, event: Event) -> None:
+        if self._asks.answered(event):
+            return
         match event:
-            case Ready():
-                pass
             case DatasetOpened():
                 self._opened(event)
             case CacheStates():
                 self._take_states(event)
             case PictureMade():
-                self._take_picture(event.ticket, event.picture)
+                self._pictures.made(event.ticket, event.picture)
             case Found():
                 self._take_result(event)
             case JobProgress():
                 self._job_progress(event)
-            case Compared() if self._verdict is not None and self._verdict[0] == event.ticket:
-                self._verdict[1].show(event.comparison)
-            case Exported():
-                self.notify(printable(f"Written: {', '.join(event.files)}"), markup=False, timeout=8)
             case JobDone():
                 self._job_done(event)
             case Failed():
@@ -398,21 +384,6 @@ class VisexploreApp(App[int]):
         self._auto_embed(most)
         self._ask_neighbours()
 
-    def _take_picture(self, ticket: int, answer: Picture | str) -> bool:
-        """Hand a picture, or why there is none, to its asker; False if the ticket is of something else."""
-        if self._pictures.made(ticket, answer):
-            return True
-        done = self._large.pop(ticket, None)
-        if done is None:
-            return False
-        if isinstance(answer, Picture):
-            from PIL import Image as PILImage
-
-            done(PILImage.frombytes("RGB", (answer.width, answer.height), answer.pixels))
-        else:
-            done(answer)
-        return True
-
     def _take_result(self, event: Found) -> None:
         if self._was_left_meanwhile(event.ticket) or event.ticket != self._search or self.target is None:
             return  # the answer to a question that nobody asks any more
@@ -436,10 +407,6 @@ class VisexploreApp(App[int]):
         return True
 
     def _job_progress(self, event: JobProgress) -> None:
-        if self._verdict is not None and self._verdict[0] == event.ticket:
-            progress = event.progress
-            self._verdict[1].say(f"Comparing: {progress.model} {progress_sentence(progress)}")
-            return
         job = self.jobs.get(event.ticket)
         if job is None:
             return
@@ -503,9 +470,6 @@ class VisexploreApp(App[int]):
         text = printable(str(event.error))
         if self._was_left_meanwhile(event.ticket):
             return
-        if self._verdict is not None and self._verdict[0] == event.ticket:
-            self._verdict[1].say(text)
-            return
         if event.ticket in self.jobs:
             job = self.jobs[event.ticket]
             job.state, job.problem = "failed", text
@@ -520,7 +484,7 @@ class VisexploreApp(App[int]):
                 text = f"{printable(event.error.message)}; {self._text_models().advice()}."
             self._show_query_alone(text)
             return
-        elif self._take_picture(event.ticket, printable(event.error.message)):
+        elif self._pictures.made(event.ticket, printable(event.error.message)):
             return
         elif self.gallery is None:
             self._panel(DatasetPanel).show_problem(text)
@@ -532,11 +496,7 @@ class VisexploreApp(App[int]):
         self._pictures.forget_asked()
         self._outside_search = 0
         text = printable(str(event.error))
-        if self._verdict is not None:
-            self._verdict[1].say(f"{text} Esc leaves; v compares again.")
-        lost, self._large = self._large, {}
-        for done in lost.values():
-            done(text)
+        self._asks.lost(event)
         if len(self._deaths) > _MOST_RESTARTS:
             self._give_up(f"{text} It stopped {len(self._deaths)} times within a minute: giving up.")
             return
@@ -602,9 +562,7 @@ class VisexploreApp(App[int]):
             if target is self.target:
                 self._panel(QueryPanel).show_outside_picture(picture)
 
-        ticket = self.engine.ticket()
-        self._large[ticket] = made
-        self.engine.send(AskPicture(ticket, "", target.path, 512))
+        self._asks.ask(lambda ticket: AskPicture(ticket, "", target.path, _QUERY_PIXELS), partial(hand_picture, made))
 
     def _ask_neighbours(self) -> None:
         """Search with the query under the current model, unless that is on the screen already."""
@@ -921,14 +879,43 @@ class VisexploreApp(App[int]):
         if not image_id and self.target is not None and self.target.text:
             self.call_later(done, Words(self.target.text))  # not before who asks is ready for an answer
             return
-        ticket = self.engine.ticket()
-        self._large[ticket] = done
         path = "" if image_id or self.target is None else self.target.path
-        self.engine.send(AskPicture(ticket, self.spec if image_id else "", image_id or path, _ZOOM_PIXELS))
+        spec = self.spec if image_id else ""
+        self._asks.ask(
+            lambda ticket: AskPicture(ticket, spec, image_id or path, _ZOOM_PIXELS), partial(hand_picture, done)
+        )
+
+    def _embedded_models(self) -> list[str]:
+        return [slug for slug, state in self.states.items() if state.embedded and not slug.startswith("baseline-")]
+
+    def action_side_by_side(self) -> None:
+        """Show what all models that have the dataset embedded find for the query."""
+        gallery, target, models = self.gallery, self.target, self._embedded_models()
+        if gallery is None or target is None or not models:
+            self.notify("Nothing is embedded yet: press e, then c.", severity="warning", markup=False)
+            return
+        if not target.image_id:
+            self.notify("Side by side goes through images of the dataset: choose one.", markup=False)
+            return
+        from visexplore.tui.screens.side_by_side import SideBySide
+
+        window = SideBySide(self.terminal, self._pictures, self._asks, gallery, self._named(models), target.image_id)
+
+        def left(model: str | None) -> None:
+            if self.gallery is gallery:
+                self._choose_query(gallery.position_of[window.image_id])
+            if model:
+                self._use_model(self._names.get(model, model))
+
+        self.push_screen(window, left)
+
+    def _named(self, slugs: Iterable[str]) -> tuple[str, ...]:
+        """Return what the engine knows models by."""
+        return tuple(self._names.get(slug, slug) for slug in slugs)
 
     def action_verdict(self) -> None:
         """Compare all models that have the dataset embedded, and show which is best."""
-        models = [slug for slug, state in self.states.items() if state.embedded and not slug.startswith("baseline-")]
+        models = self._embedded_models()
         if self.gallery is None or not models:
             self.notify("Nothing is embedded yet: press e, then v.", severity="warning", markup=False)
             return
@@ -938,31 +925,33 @@ class VisexploreApp(App[int]):
             )
         from visexplore.tui.screens.verdict import VerdictScreen
 
-        ticket = self.engine.ticket()
-        window = VerdictScreen(lambda: self.engine.send(Cancel(ticket)))
-
         def left(image_id: str | None) -> None:
-            self._verdict = None
             if image_id and self.gallery is not None and image_id in self.gallery.position_of:
                 self._choose_query(self.gallery.position_of[image_id])
                 self._show_panel(self._panel(QueryPanel))
 
-        self._verdict = (ticket, window)
-        self.push_screen(window, left)
-        self.engine.send(Compare(ticket, self.spec, tuple(self._names.get(slug, slug) for slug in models)))
+        self.push_screen(VerdictScreen(self._asks, self.spec, self._named(models)), left)
 
     def action_export(self) -> None:
         """Write the query and its neighbours under the current model as a picture."""
         if self.target is None or self.model not in self.states:
             self.notify("There is nothing to write yet: press e to embed.", severity="warning", markup=False)
             return
-        target = self.target
+        target, spec, model = self.target, self.spec, self._model_name
         folder = str(Path.cwd() / "visexplore-strips")
-        self.engine.send(
-            ExportStrips(
-                self.engine.ticket(), self.spec, (self._model_name,), folder,
+
+        def written(event: Event) -> None:
+            if isinstance(event, Exported):
+                self.notify(printable(f"Written: {', '.join(event.files)}"), markup=False, timeout=8)
+            elif isinstance(event, Failed):
+                self.notify(printable(str(event.error)), severity="error", markup=False, timeout=10)
+
+        self._asks.ask(
+            lambda ticket: ExportStrips(
+                ticket, spec, (model,), folder,
                 image_id=target.image_id, path="" if target.image_id else target.path, text=target.text,
-            )
+            ),
+            written,
         )  # fmt: skip
 
     def action_filter(self) -> None:
@@ -1017,7 +1006,7 @@ class VisexploreApp(App[int]):
 
 _PANEL_ACTIONS = frozenset(
     {"panel", "next_panel", "switch_model", "choose_model", "step", "random", "text_query", "open_picture", "embed",
-     "stop_embedding", "zoom", "verdict", "export", "filter", "jobs", "open_dataset", "help", "quit"}
+     "stop_embedding", "zoom", "side_by_side", "verdict", "export", "filter", "jobs", "open_dataset", "help", "quit"}
 )  # fmt: skip
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from visexplore.core.engine import AskThumbnail, Request
+from visexplore.core.engine import AskThumbnail, Died, Event, Failed, PictureMade
 from visexplore.core.messages import Picture
+from visexplore.core.text import printable
+from visexplore.tui.asks import Sender
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,16 +18,6 @@ if TYPE_CHECKING:
 Done = Callable[["Image | str"], None]
 _KEPT = 256
 _IN_FLIGHT = 4  # the rest waits here, where it can be dropped when the page turns
-
-
-class Sender(Protocol):
-    """The engine as far as it is asked for pictures."""
-
-    def ticket(self) -> int:
-        """Return a number that no request has had."""
-
-    def send(self, request: Request) -> None:
-        """Send a request."""
 
 
 class Pictures:
@@ -68,16 +60,11 @@ class Pictures:
         key = self._asked.pop(ticket, None)
         if key is None:
             return False
-        result: Image | str
-        if isinstance(answer, Picture):
-            from PIL import Image as PILImage  # 60 ms, and no picture is shown before the first paint
-
-            result = PILImage.frombytes("RGB", (answer.width, answer.height), answer.pixels)
+        result = answer if isinstance(answer, str) else _image(answer)
+        if not isinstance(result, str):
             self._kept[key] = result
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        else:
-            result = answer
         for done in self._askers.pop(key, ()):
             done(result)
         self._ask()
@@ -89,3 +76,20 @@ class Pictures:
             ticket = self._engine.ticket()
             self._asked[ticket] = key
             self._engine.send(AskThumbnail(ticket, *key))
+
+
+def hand_picture(done: Done, event: Event) -> None:
+    """Call `done` with what the engine answered to `AskPicture`: the picture, or why there is none."""
+    match event:
+        case PictureMade():
+            done(_image(event.picture))
+        case Failed():
+            done(printable(event.error.message))
+        case Died():
+            done(printable(str(event.error)))
+
+
+def _image(picture: Picture) -> Image:
+    from PIL import Image as PILImage  # 60 ms, and no picture is shown before the first paint
+
+    return PILImage.frombytes("RGB", (picture.width, picture.height), picture.pixels)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import weakref
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from visexplore.core.datasets import Dataset
 from visexplore.core.evaluation.background import Background, background_of
 from visexplore.core.evaluation.space import EmbeddingSpace
-from visexplore.core.search.index import Index
+
+if TYPE_CHECKING:
+    from visexplore.core.search.index import Index  # imports faiss, which scores do without
 
 
 class Searchable:

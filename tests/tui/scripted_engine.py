@@ -54,6 +54,7 @@ from visexplore.core.engine import (
     Ready,
     Request,
     Search,
+    SearchMany,
 )
 from visexplore.core.errors import EngineDied, UnknownDataset, VisexploreError
 from visexplore.core.messages import (
@@ -326,6 +327,8 @@ class ScriptedEngine:
                 self.on_event(self._picture(request.ticket, request.spec, request.image_id, 96))
             case Search():
                 self.on_event(Found(request.ticket, self._search(request)))
+            case SearchMany():
+                self.on_event(Found(request.ticket, self._search_many(request)))
             case Compare():
                 self.on_event(Compared(request.ticket, self.comparison))
             case ExportStrips():
@@ -373,6 +376,13 @@ class ScriptedEngine:
         query = Query(request.image_id, request.path, None if at is None else dataset.labels[at], request.text)
         result = ModelResult(request.model, "0123abcd", 1280, 0.003, gallery, neighbours)
         return QueryResult(dataset.spec, query, (result,))
+
+    def _search_many(self, request: SearchMany) -> QueryResult:
+        found = [
+            self._search(Search(request.ticket, request.spec, model, request.image_id, request.path, request.text))
+            for model in request.models
+        ]
+        return QueryResult(found[0].dataset, found[0].query, tuple(one.results[0] for one in found))
 
     def _neighbours(self, request: Search) -> tuple[Neighbour, ...]:
         dataset = self.datasets[request.spec]

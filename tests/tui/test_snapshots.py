@@ -73,6 +73,15 @@ class TestVerdict:
         assert looks_as_before(app(), MIDDLE, "v", "tab", theme="visexplore-light")
 
 
+class TestSideBySide:
+    @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+    def test_two_models(self, looks_as_before: Look, size: tuple[int, int]) -> None:
+        assert looks_as_before(app(), size, "c", "right")
+
+    def test_light_theme(self, looks_as_before: Look) -> None:
+        assert looks_as_before(app(), MIDDLE, "c", "down", "right", theme="visexplore-light")
+
+
 class TestPanels:
     @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
     def test_query(self, looks_as_before: Look, size: tuple[int, int]) -> None:

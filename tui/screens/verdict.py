@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +16,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from visexplore.core.comparison import Comparison, Judged, score_title
+from visexplore.core.engine import Compare, Compared, Died, Event, Failed, JobProgress
 from visexplore.core.text import cut, printable
+from visexplore.tui.asks import Asks
+from visexplore.tui.jobs import progress_sentence
 from visexplore.tui.widgets.row_list import RowList
 
 _WIDEST = 40  # columns of a name
@@ -44,7 +47,9 @@ class VerdictScreen(ModalScreen[str]):
     """Shows a comparison in tables; the result is the image that was chosen as the next query, or nothing.
 
     Args:
-        give_up: is called when the user leaves before there is a verdict.
+        asks: the engine.
+        spec: of the dataset.
+        models: what the engine knows the models by.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,9 +58,12 @@ class VerdictScreen(ModalScreen[str]):
         Binding("shift+tab,left_square_bracket", "turn(-1)", "Table before", show=False, priority=True),
     ]
 
-    def __init__(self, give_up: Callable[[], None]) -> None:
+    def __init__(self, asks: Asks, spec: str, models: tuple[str, ...]) -> None:
         super().__init__()
-        self._give_up = give_up
+        self._asks = asks
+        self._spec = spec
+        self._models = models
+        self._ticket = 0
         self._views: list[View] = []
         self._at = 0
 
@@ -69,16 +77,27 @@ class VerdictScreen(ModalScreen[str]):
             yield Static("Esc leaves.", classes="hint", id="verdict-hint", markup=False)
 
     def on_mount(self) -> None:
-        """Hide the table until there is one."""
+        """Ask for the verdict, and hide the table until there is one."""
         self.query_one(RowList).display = False
+        self._ticket = self._asks.ask(lambda ticket: Compare(ticket, self._spec, self._models), self._take)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Compared():
+                self._show(event.comparison)
+            case JobProgress():
+                self.say(f"Comparing: {event.progress.model} {progress_sentence(event.progress)}")
+            case Failed():
+                self.say(str(event.error))
+            case Died():
+                self.say(f"{event.error} Esc leaves; v compares again.")
 
     def say(self, text: str) -> None:
         """Show how far it is, or why there is no verdict."""
         if self.is_mounted and not self._views:
             self.query_one("#verdict-words", Static).update(printable(text))
 
-    def show(self, found: Comparison) -> None:
-        """Show a verdict."""
+    def _show(self, found: Comparison) -> None:
         from visexplore.core.report.verdict_words import verdict_sentences
 
         self._views = views(found)
@@ -118,7 +137,7 @@ class VerdictScreen(ModalScreen[str]):
     def action_back(self) -> None:
         """Leave; without a verdict yet, it is given up."""
         if not self._views:
-            self._give_up()
+            self._asks.give_up(self._ticket)
         self.dismiss("")
 
     @on(RowList.RowSelected)
