@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.reactive import Reactive
@@ -51,6 +51,7 @@ from visexplore.core.text import count, cut, printable
 from visexplore.tui.asks import Asks, Sender
 from visexplore.tui.gallery import Gallery
 from visexplore.tui.jobs import Job
+from visexplore.tui.keys import KEYS, PANEL_ACTIONS
 from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
 from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.panels.datasets import DatasetPanel
@@ -116,35 +117,7 @@ class VisexploreApp(App[int]):
     ENABLE_COMMAND_PALETTE = True
     # Not the first widget, as Textual has it: we would follow the focus to its panel.
     AUTO_FOCUS = "#strip, ModalScreen *"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "panel('catalogue')", "Models", show=False, tooltip="the model catalogue"),
-        Binding("2", "panel('dataset')", "Images", show=False, tooltip="the images of the dataset"),
-        Binding("3", "panel('query')", "Query", show=False, tooltip="the query and its neighbours"),
-        Binding("tab", "next_panel(1)", "Panel", show=False, priority=True, tooltip="the next panel"),
-        Binding("shift+tab", "next_panel(-1)", "Panel back", show=False, priority=True, tooltip="the panel before"),
-        Binding("left_square_bracket", "switch_model(-1)", "Model", key_display="[", show=False,
-                tooltip="previous model, same query"),
-        Binding("right_square_bracket", "switch_model(1)", "Model", key_display="[ ]",
-                tooltip="next model, same query"),
-        Binding("m", "choose_model", "Models", tooltip="choose a model by typing a part of its name"),
-        Binding("n", "step(1)", "Next", tooltip="next image as the query"),
-        Binding("p", "step(-1)", "Prev", show=False, tooltip="previous image as the query"),
-        Binding("r", "random", "Random", show=False, tooltip="random image as the query"),
-        Binding("t", "text_query", "Text", tooltip="search by text: words as the query"),
-        Binding("o", "open_picture", "Open", tooltip="a file or an address as the query"),
-        Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model"),
-        Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays"),
-        Binding("z", "zoom", "Zoom", tooltip="look at the query and a neighbour, large"),
-        Binding("c", "side_by_side", "Side by side", show=False, tooltip="the query under all models, side by side"),
-        Binding("v", "verdict", "Verdict", tooltip="which model is best here: scores, costs, where models differ"),
-        Binding("x", "export", "Export", show=False, tooltip="write the query and its neighbours as a picture"),
-        Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images"),
-        Binding("g", "cycle_graphics", "Graphics", show=False, tooltip="draw pictures in another way"),
-        Binding("J", "jobs", "Jobs", show=False, tooltip="the embedding jobs"),
-        Binding("D", "open_dataset", "Dataset", show=False, tooltip="open another folder of images"),
-        Binding("question_mark", "help", "Help", key_display="?", tooltip="all keys"),
-        Binding("q", "quit", "Quit", tooltip="leave"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = list(KEYS)
 
     def __init__(self, engine: EngineLink, catalogue: Catalogue, terminal: Terminal, spec: str, model: str) -> None:
         super().__init__()
@@ -303,7 +276,7 @@ class VisexploreApp(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide what cannot be done now; a window on top takes the keys of the panels."""
-        if len(self.screen_stack) > 1 and action in _PANEL_ACTIONS:
+        if len(self.screen_stack) > 1 and action in PANEL_ACTIONS:
             return False
         return self._is_possible(action)
 
@@ -979,19 +952,18 @@ class VisexploreApp(App[int]):
         from visexplore.tui.screens.help import Help
 
         keys: dict[str, str] = {}
-        for binding in self.BINDINGS:
-            if isinstance(binding, Binding):
-                shown = {"[ ]": "]"}.get(binding.key_display or "", binding.key_display) or binding.key.replace(
-                    "shift+tab", "Shift-Tab"
-                ).replace("tab", "Tab")
-                keys[shown] = f"{keys[shown]}; {binding.tooltip}" if shown in keys else binding.tooltip
+        for binding in KEYS:
+            shown = {"[ ]": "]"}.get(binding.key_display or "", binding.key_display) or binding.key.replace(
+                "shift+tab", "Shift-Tab"
+            ).replace("tab", "Tab")
+            keys[shown] = f"{keys[shown]}; {binding.tooltip}" if shown in keys else binding.tooltip
         keys["Ctrl+P"] = "every command, by typing a part of its name"
         self.push_screen(Help(list(keys.items())))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Put every action into the command palette."""
-        for binding in self.BINDINGS:
-            if isinstance(binding, Binding) and self._is_possible(binding.action.split("(")[0]):
+        for binding in KEYS:
+            if self._is_possible(binding.action.split("(")[0]):
                 yield SystemCommand(
                     binding.tooltip[:1].upper() + binding.tooltip[1:],
                     f"key {binding.key_display or binding.key}",
@@ -1002,12 +974,6 @@ class VisexploreApp(App[int]):
                 f"Use the {'dark' if theme.dark else 'light'} theme", "", partial(setattr, self, "theme", theme.name)
             )
         yield SystemCommand("Use another theme", "all that Textual has", self.action_change_theme)
-
-
-_PANEL_ACTIONS = frozenset(
-    {"panel", "next_panel", "switch_model", "choose_model", "step", "random", "text_query", "open_picture", "embed",
-     "stop_embedding", "zoom", "side_by_side", "verdict", "export", "filter", "jobs", "open_dataset", "help", "quit"}
-)  # fmt: skip
 
 
 def run(settings: Settings, spec: str, terminal: Terminal, model: str, device: str = "auto") -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from tests.tui.looks import Look, look_through
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,3 +27,9 @@ def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the pilot look more often whether the app is idle: it sleeps 20 ms twice a key otherwise."""
     monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.004)
     monkeypatch.setattr("textual._wait.SLEEP_IDLE", 0.002)
+
+
+@pytest.fixture
+def looks_as_before(snap_compare: Callable[..., bool]) -> Look:
+    """Compare the app, after keys and steps, with the snapshot of the test."""
+    return look_through(snap_compare)

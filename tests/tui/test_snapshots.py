@@ -7,13 +7,13 @@ colours, because a picture of coloured half blocks is a hundred kilobytes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
+from tests.tui.looks import SIZES, Look
 from tests.tui.scripted_engine import (
     CLIP,
     LITE0,
@@ -23,40 +23,11 @@ from tests.tui.scripted_engine import (
     ScriptedEngine,
     make_app,
     photos,
-    press,
     put_on_disk,
-    settle,
 )
 from visexplore.core.errors import CannotLoadModel
 from visexplore.tui.app import VisexploreApp
 from visexplore.tui.terminal import Graphics
-
-SIZES = {"80x24": NARROW, "120x40": MIDDLE, "200x50": (200, 50)}
-Steps = Callable[[Pilot[Any]], Awaitable[None]]
-Look = Callable[..., bool]
-
-
-@pytest.fixture
-def looks_as_before(snap_compare: Callable[..., bool]) -> Look:
-    """Compare the app, after keys and steps, with the snapshot of the test."""
-
-    def compare(
-        app: VisexploreApp, size: tuple[int, int], *keys: str, steps: Steps | None = None, theme: str = ""
-    ) -> bool:
-        async def before(pilot: Pilot[Any]) -> None:
-            await settle(pilot)
-            if theme:
-                app.theme = theme
-            await press(pilot, *keys)
-            if steps is not None:
-                await steps(pilot)
-            await app.workers.wait_for_complete()
-            await pilot.pause(0.2)  # what follows a resting cursor
-            await settle(pilot)
-
-        return snap_compare(app, terminal_size=size, run_before=before)
-
-    return compare
 
 
 def app(graphics: Graphics = Graphics.TEXT, number: int = 12, **engine: Any) -> VisexploreApp:

@@ -1,0 +1,67 @@
+"""An Explorer in a child process, spoken to by messages, so that heavy work never holds up the screen.
+
+The child is a fresh interpreter (never a fork), its output goes to a log file, it ignores Ctrl-C and leaves when its
+connection closes.
+"""
+
+from visexplore.core.engine.client import Engine
+from visexplore.core.engine.protocol import (
+    AskCacheStates,
+    AskPicture,
+    AskQuestion,
+    AskThumbnail,
+    CacheStates,
+    Cancel,
+    CastVote,
+    Compare,
+    Compared,
+    DatasetOpened,
+    Died,
+    Embed,
+    Event,
+    Exported,
+    ExportStrips,
+    Failed,
+    Found,
+    JobDone,
+    JobProgress,
+    JobRequest,
+    OpenDataset,
+    PictureMade,
+    QuestionAsked,
+    Ready,
+    Request,
+    Search,
+    SearchMany,
+)
+
+__all__ = [
+    "AskCacheStates",
+    "AskPicture",
+    "AskQuestion",
+    "AskThumbnail",
+    "CacheStates",
+    "Cancel",
+    "CastVote",
+    "Compare",
+    "Compared",
+    "DatasetOpened",
+    "Died",
+    "Embed",
+    "Engine",
+    "Event",
+    "ExportStrips",
+    "Exported",
+    "Failed",
+    "Found",
+    "JobDone",
+    "JobProgress",
+    "JobRequest",
+    "OpenDataset",
+    "PictureMade",
+    "QuestionAsked",
+    "Ready",
+    "Request",
+    "Search",
+    "SearchMany",
+]

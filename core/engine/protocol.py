@@ -1,0 +1,260 @@
+"""What the screen asks of the engine, and what the engine answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from visexplore.core.comparison import Comparison
+from visexplore.core.errors import EngineDied, VisexploreError
+from visexplore.core.messages import CacheState, EmbedReport, ModelResult, Picture, Progress, QueryResult
+
+if TYPE_CHECKING:
+    from visexplore.core.evaluation.tournament import Question, Standing
+    from visexplore.core.evaluation.votes import Vote
+
+# ---- requests: what the screen asks. `ticket` comes back in the answer.
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDataset:
+    """List a dataset."""
+
+    ticket: int
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskCacheStates:
+    """How much of a dataset is embedded under which models."""
+
+    ticket: int
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskThumbnail:
+    """A small picture of an image of the dataset."""
+
+    ticket: int
+    spec: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskPicture:
+    """A picture of up to `side` pixels: of an image of the dataset, or of an outside file if `spec` is empty."""
+
+    ticket: int
+    spec: str
+    image_id: str
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The nearest images under one model: to an image of the dataset, to the outside file at `path`, or to a text."""
+
+    ticket: int
+    spec: str
+    model: str
+    image_id: str = ""
+    path: str = ""
+    text: str = ""
+    k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SearchMany:
+    """The nearest images under several models: to an image of the dataset, to an outside file, or to a text."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    image_id: str = ""
+    path: str = ""
+    text: str = ""
+    k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ExportStrips:
+    """Write one picture a model, the query beside its nearest images, below `folder`."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    folder: str
+    image_id: str = ""
+    path: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskQuestion:
+    """What the blind tournament between models asks next."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CastVote:
+    """A vote in that tournament, None to take back the last one; answered with the next question."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    vote: Vote | None
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Embed a dataset: a job, done when the ones before it are."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Judge models on a dataset: a job like `Embed`, which embeds first what is missing."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    self_retrieval: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Give a job up; what it has embedded stays."""
+
+    ticket: int
+
+
+# ---- events: what the engine answers.
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The engine takes requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetOpened:
+    """A dataset's images, column by column: a million of them are received without holding up the screen.
+
+    Attributes:
+        ticket: of the request.
+        spec: what opens the dataset again.
+        title: short name.
+        image_ids: in the dataset's order.
+        labels: the names of the labels, sorted; empty without labels.
+        label_numbers: int32 array as bytes: for each image the position of its label in `labels`, or -1.
+        problems: places that could not be listed.
+    """
+
+    ticket: int
+    spec: str
+    title: str
+    image_ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    label_numbers: bytes
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStates:
+    """The answer to `AskCacheStates`."""
+
+    ticket: int
+    spec: str
+    states: tuple[CacheState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureMade:
+    """The answer to `AskThumbnail` and `AskPicture`."""
+
+    ticket: int
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to `Search` and `SearchMany`."""
+
+    ticket: int
+    result: QueryResult
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """Where a job stands."""
+
+    ticket: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class JobDone:
+    """A job ended: one report a model; none of a comparison that was given up."""
+
+    ticket: int
+    reports: tuple[EmbedReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison ended."""
+
+    ticket: int
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Strips were written."""
+
+    ticket: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The next question of the blind tournament and the strips to show; all None where nothing is left to ask."""
+
+    ticket: int
+    question: Question | None
+    standing: Standing
+    left: ModelResult | None
+    right: ModelResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request could not be served."""
+
+    ticket: int
+    error: VisexploreError
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The engine ended unexpectedly; the requests that it had not answered are lost."""
+
+    error: EngineDied
+
+
+JobRequest = Embed | Compare
+Request = (
+    OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskQuestion
+    | CastVote | JobRequest | Cancel
+)  # fmt: skip
+Event = (
+    Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | QuestionAsked | JobProgress
+    | JobDone | Failed | Died
+)  # fmt: skip

@@ -1,0 +1,270 @@
+"""The child's end of the engine: an Explorer that answers requests until its connection closes.
+
+Four threads work in it: one takes the jobs (embedding, comparing), one at a time; one searches with pictures from
+outside; one puts models side by side; the main one answers meanwhile what can be answered at once (searches with
+stored embeddings, thumbnails).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from array import array
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from visexplore.core.engine.protocol import (
+    AskCacheStates,
+    AskPicture,
+    AskQuestion,
+    AskThumbnail,
+    CacheStates,
+    Cancel,
+    CastVote,
+    Compare,
+    Compared,
+    DatasetOpened,
+    Embed,
+    Event,
+    Exported,
+    ExportStrips,
+    Failed,
+    Found,
+    JobDone,
+    JobProgress,
+    JobRequest,
+    OpenDataset,
+    PictureMade,
+    QuestionAsked,
+    Ready,
+    Request,
+    Search,
+    SearchMany,
+)
+from visexplore.core.errors import VisexploreError
+from visexplore.core.messages import Progress, QueryResult
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from visexplore.core.blind_tournament import BlindTournament
+    from visexplore.core.explorer import Explorer
+
+
+STRIP = 5
+"""Neighbours of a strip that is exported."""
+
+
+class _Server:
+    def __init__(self, connection: Connection, explorer: Explorer) -> None:
+        self._connection = connection
+        self._explorer = explorer
+        self._sending = threading.Lock()
+        self._jobs: deque[JobRequest] = deque()
+        self._wake = threading.Condition()
+        self._outside = ThreadPoolExecutor(1, "outside queries")
+        self._comparing = ThreadPoolExecutor(1, "comparing")
+        self._tournament: BlindTournament | None = None
+        self._given_up: set[int] = set()
+        self._leaving = False
+
+    def serve(self) -> None:
+        """Answer requests until the connection closes."""
+        worker = threading.Thread(target=self._work, name="jobs")
+        worker.start()
+        self._tell(Ready())
+        try:
+            while (request := self._connection.recv()) is not None:
+                self._take(request)
+        except (EOFError, OSError):
+            pass  # the screen is gone
+        finally:
+            with self._wake:
+                self._leaving = True
+                self._wake.notify()
+            self._outside.shutdown(cancel_futures=True)
+            self._comparing.shutdown(cancel_futures=True)
+            worker.join()
+
+    def _take(self, request: Request) -> None:
+        if isinstance(request, Embed | Compare):
+            with self._wake:
+                self._jobs.append(request)
+                self._wake.notify()
+        elif isinstance(request, Cancel):
+            self._given_up.add(request.ticket)
+        elif isinstance(request, ExportStrips) or (
+            isinstance(request, Search | SearchMany) and (request.path or request.text)
+        ):
+            # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
+            self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
+        elif isinstance(request, SearchMany | AskQuestion | CastVote):
+            # The first time, all embeddings of several models are read.
+            self._comparing.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
+        else:
+            self._guard(request.ticket, lambda: self._tell(self._answer(request)))
+
+    def _answer(self, request: Request) -> Event:
+        explorer = self._explorer
+        match request:
+            case OpenDataset():
+                dataset = explorer.dataset(request.spec, rescan=True)
+                labels = tuple(dataset.label_counts)
+                number_of = {label: number for number, label in enumerate(labels)}
+                return DatasetOpened(
+                    ticket=request.ticket,
+                    spec=dataset.spec,
+                    title=dataset.title,
+                    image_ids=tuple(record.image_id for record in dataset.records),
+                    labels=labels,
+                    label_numbers=array("i", (number_of.get(r.label or "", -1) for r in dataset.records)).tobytes(),
+                    problems=tuple(f"{problem.path}: {problem.reason}" for problem in dataset.problems),
+                )
+            case AskCacheStates():
+                return CacheStates(request.ticket, request.spec, tuple(explorer.cache_states(request.spec)))
+            case AskThumbnail():
+                return PictureMade(request.ticket, explorer.thumbnail(request.spec, request.image_id))
+            case AskPicture():
+                data = self._read(request.spec, request.image_id)
+                return PictureMade(request.ticket, explorer.picture(data, request.side))
+            case Search():
+                return Found(request.ticket, self._search(request, (request.model,), request.k)[0])
+            case SearchMany():
+                if request.image_id:
+                    found = explorer.query(request.spec, request.models, image_id=request.image_id, k=request.k)
+                else:
+                    found, _ = self._search(request, request.models, request.k)
+                return Found(request.ticket, found)
+            case ExportStrips():
+                found, image = self._search(request, request.models, STRIP)
+                files = explorer.save_strips(found, request.models, Path(request.folder), image=image)
+                return Exported(request.ticket, tuple(str(file) for file in files))
+            case AskQuestion():
+                asked = self._blind.ask(request.spec, request.models)
+                return QuestionAsked(request.ticket, asked.question, asked.standing, asked.left, asked.right)
+            case CastVote():
+                asked = self._blind.vote(request.spec, request.models, request.vote)
+                return QuestionAsked(request.ticket, asked.question, asked.standing, asked.left, asked.right)
+            case _:
+                raise TypeError(f"{type(request).__name__} is no question")
+
+    def _search(
+        self, request: Search | SearchMany | ExportStrips, models: tuple[str, ...], k: int
+    ) -> tuple[QueryResult, bytes | None]:
+        """Return what is found, and the bytes of the picture from outside that was searched with."""
+        query = self._explorer.query
+        if request.text:
+            return query(request.spec, models, text=request.text, k=k), None
+        if request.path:
+            image = self._read("", request.path)
+            return query(request.spec, models, image=image, name=request.path, k=k), image
+        return query(request.spec, models, image_id=request.image_id, k=k), None
+
+    @property
+    def _blind(self) -> BlindTournament:
+        from visexplore.core.blind_tournament import BlindTournament
+
+        if self._tournament is None:
+            self._tournament = BlindTournament(self._explorer)
+        return self._tournament
+
+    def _read(self, spec: str, name: str) -> bytes:
+        from visexplore.core.query_image import read_query_image
+
+        if not spec:
+            return read_query_image(name, offline=self._explorer.settings.offline)
+        dataset = self._explorer.dataset(spec)
+        return dataset.read(dataset.record(name))
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while not self._jobs and not self._leaving:
+                    self._wake.wait()
+                if self._leaving:
+                    return
+                job = self._jobs.popleft()
+            run = partial(self._embed, job) if isinstance(job, Embed) else partial(self._compare, job)
+            self._guard(job.ticket, run)
+
+    def _is_given_up(self, ticket: int) -> bool:
+        return self._leaving or ticket in self._given_up
+
+    def _compare(self, job: Compare) -> None:
+        for step in self._explorer.compare(
+            job.spec,
+            job.models,
+            self_retrieval=job.self_retrieval,
+            cancelled=partial(self._is_given_up, job.ticket),
+        ):
+            if isinstance(step, Progress):
+                self._tell(JobProgress(job.ticket, step))
+            else:
+                self._tell(Compared(job.ticket, step))
+                return
+        self._tell(JobDone(job.ticket, ()))
+
+    def _embed(self, job: Embed) -> None:
+        reports = []
+        for step in self._explorer.embed(job.spec, job.models, cancelled=partial(self._is_given_up, job.ticket)):
+            if isinstance(step, Progress):
+                self._tell(JobProgress(job.ticket, step))
+            else:
+                reports.append(step)
+        self._tell(JobDone(job.ticket, tuple(reports)))
+
+    def _guard(self, ticket: int, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except VisexploreError as error:
+            self._tell(Failed(ticket, error))
+        except Exception as error:  # a fault of ours must not end the engine: its text is in the log
+            import traceback
+
+            traceback.print_exc()
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            self._tell(
+                Failed(
+                    ticket,
+                    VisexploreError(
+                        f"Something went wrong in the engine ({reason})",
+                        f"More in {self._explorer.settings.engine_log}.",
+                    ),
+                )
+            )
+
+    def _tell(self, event: Event) -> None:
+        with self._sending, contextlib.suppress(OSError):
+            self._connection.send(event)
+
+
+def _limit_threads() -> None:
+    """Leave a core to the screen. What an import sets later is per thread and keeps to these."""
+    import faiss
+
+    faiss.omp_set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+
+
+def main(descriptor: int) -> None:
+    """Serve the connection on an inherited socket until it closes."""
+    import signal
+    from multiprocessing.connection import Connection
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(5)  # the screen comes first where cores are few
+    connection: Any = Connection(descriptor)
+    settings, device = connection.recv()
+    from visexplore.core.explorer import Explorer
+
+    _limit_threads()
+    _Server(connection, Explorer(settings, device=device)).serve()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,70 @@
+"""The keys of the main screen: what they do, their names in the footer, under `?`, and in the user's own settings."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+
+KEYS: tuple[Binding, ...] = (
+    Binding("1", "panel('catalogue')", "Models", show=False, tooltip="the model catalogue", id="models"),
+    Binding("2", "panel('dataset')", "Images", show=False, tooltip="the images of the dataset", id="images"),
+    Binding("3", "panel('query')", "Query", show=False, tooltip="the query and its neighbours", id="query"),
+    Binding("tab", "next_panel(1)", "Panel", show=False, priority=True, tooltip="the next panel", id="next_panel"),
+    Binding(
+        "shift+tab",
+        "next_panel(-1)",
+        "Panel back",
+        show=False,
+        priority=True,
+        tooltip="the panel before",
+        id="previous_panel",
+    ),
+    Binding(
+        "left_square_bracket",
+        "switch_model(-1)",
+        "Model",
+        key_display="[",
+        show=False,
+        tooltip="previous model, same query",
+        id="previous_model",
+    ),
+    Binding(
+        "right_square_bracket",
+        "switch_model(1)",
+        "Model",
+        key_display="[ ]",
+        tooltip="next model, same query",
+        id="next_model",
+    ),
+    Binding("m", "choose_model", "Models", tooltip="choose a model by typing a part of its name", id="choose_model"),
+    Binding("n", "step(1)", "Next", tooltip="next image as the query", id="next_image"),
+    Binding("p", "step(-1)", "Prev", show=False, tooltip="previous image as the query", id="previous_image"),
+    Binding("r", "random", "Random", show=False, tooltip="random image as the query", id="random"),
+    Binding("t", "text_query", "Text", tooltip="search by text: words as the query", id="text_query"),
+    Binding("o", "open_picture", "Open", tooltip="a file or an address as the query", id="open_picture"),
+    Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model", id="embed"),
+    Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays", id="stop_embedding"),
+    Binding("z", "zoom", "Zoom", tooltip="look at the query and a neighbour, large", id="zoom"),
+    Binding(
+        "c",
+        "side_by_side",
+        "Side by side",
+        show=False,
+        tooltip="the query under all models, side by side",
+        id="side_by_side",
+    ),
+    Binding(
+        "v", "verdict", "Verdict", tooltip="which model is best here: scores, costs, where models differ", id="verdict"
+    ),
+    Binding(
+        "x", "export", "Export", show=False, tooltip="write the query and its neighbours as a picture", id="export"
+    ),
+    Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images", id="filter"),
+    Binding("g", "cycle_graphics", "Graphics", show=False, tooltip="draw pictures in another way", id="cycle_graphics"),
+    Binding("J", "jobs", "Jobs", show=False, tooltip="the embedding jobs", id="jobs"),
+    Binding("D", "open_dataset", "Dataset", show=False, tooltip="open another folder of images", id="open_dataset"),
+    Binding("question_mark", "help", "Help", key_display="?", tooltip="all keys", id="help"),
+    Binding("q", "quit", "Quit", tooltip="leave", id="quit"),
+)
+
+PANEL_ACTIONS = frozenset(binding.action.split("(")[0] for binding in KEYS) - {"cycle_graphics"}
+"""What the panels do with keys: nothing while a window is on top of them."""
