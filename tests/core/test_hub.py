@@ -21,10 +21,11 @@ from typing import Any
 import pytest
 
 from tests.loopback_hub import LoopbackHub
-from visexplore.core import hub as hub_module
 from visexplore.core.catalogue import Checkpoint, Loader
 from visexplore.core.errors import CannotLoadModel, StorageError
 from visexplore.core.hub import Transfer, download_size, fetch, snapshot
+from visexplore.core.hub import client as hub_client
+from visexplore.core.hub.download import TICK_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def hub(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
     """A hub without repositories, which HF_ENDPOINT names; waiting between attempts is short."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    monkeypatch.setattr(hub_module, "RETRY_WAITS", (0.01, 0.01))
+    monkeypatch.setattr(hub_client, "RETRY_WAITS", (0.01, 0.01))
     with LoopbackHub(tmp_path / "repositories") as served:
         monkeypatch.setenv("HF_ENDPOINT", served.url)
         yield served
@@ -295,7 +296,7 @@ def test_progress_tells_bytes_rate_and_time_left(vit: LoopbackHub) -> None:
     assert {transfer.total for transfer in transfers} == {TOTAL}
     assert [transfer.done for transfer in transfers] == sorted(transfer.done for transfer in transfers)
     assert transfers[-1].done == TOTAL
-    assert 10 < len(transfers) < (time.monotonic() - started) / hub_module.TICK_SECONDS + 2
+    assert 10 < len(transfers) < (time.monotonic() - started) / TICK_SECONDS + 2
     middle = transfers[len(transfers) // 2]
     assert 1_000 < middle.bytes_per_second < 110_000
     assert middle.eta_seconds == pytest.approx((TOTAL - middle.done) / middle.bytes_per_second)
