@@ -25,6 +25,7 @@ from PIL.Image import Image
 from visexplore.core import hub
 from visexplore.core.catalogue import BASELINES, Catalogue, Checkpoint, WeightsStatus, load_catalogue, weights_status
 from visexplore.core.comparison import Comparison, Cost, score_title
+from visexplore.core.cost import EmbeddingCost, KnownRates, embedding_cost
 from visexplore.core.datasets import Dataset, open_dataset
 from visexplore.core.embedding import rate
 from visexplore.core.embedding.bench import Rates, bench
@@ -202,6 +203,7 @@ class Explorer:
         limit: int | None = None,
         cancelled: Callable[[], bool] = lambda: False,
         wait: bool = True,
+        rescan: bool = True,
     ) -> Iterator[Progress | EmbedReport]:
         """Embed what is new or changed in a dataset; yields progress, at the end a report for each model.
 
@@ -209,17 +211,18 @@ class Explorer:
         stays embedded.
 
         Args:
-            spec: names the dataset; it is listed afresh.
+            spec: names the dataset.
             models: catalogue names or ids outside it.
             limit: look at the first so many images only.
             cancelled: asked several times a second.
             wait: for another process that embeds the same; if not, it is an error.
+            rescan: list the dataset afresh.
 
         Raises:
             UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError, StoreBusy: see there.
         """
         checkpoints = self._distinct(models)
-        dataset = self.dataset(spec, rescan=True)
+        dataset = self.dataset(spec, rescan=rescan)
         for checkpoint in checkpoints:
             yield from self._fetch(checkpoint, cancelled)
         recipes = [recipe_of(checkpoint, self._precision) for checkpoint in checkpoints]
@@ -244,10 +247,11 @@ class Explorer:
                     if lock is not None:
                         locks.append(lock)
             bottleneck: Bottleneck = ""
+            overall = None
             if not cancelled():
                 pipeline = Pipeline(dataset, records, lanes, cancelled)
                 yield from pipeline.run()
-                bottleneck = pipeline.bottleneck
+                bottleneck, overall = pipeline.bottleneck, pipeline.images_per_second
         finally:
             writer.shutdown()
             for lock in locks:
@@ -255,7 +259,7 @@ class Explorer:
         seconds = time.monotonic() - started
         for lane in lanes:
             if (found := lane.measured) is not None:
-                rate.keep(lane.store.path, found)
+                rate.keep(lane.store.path, replace(found, overall=overall, bottleneck=bottleneck))
             known = {record.image_id: entry for record in records if (entry := lane.store.known(record))}
             skipped = [SkippedImage(image_id, entry.error) for image_id, entry in known.items() if not entry.ok]
             yield EmbedReport(
@@ -703,6 +707,30 @@ class Explorer:
         """
         image = thumbnail(decode(data, shortest_side=side), side)
         return Picture(image.width, image.height, image.tobytes())
+
+    def rates(self) -> KnownRates:
+        """Return how fast which models embedded on this machine, on the device that this explorer uses."""
+        return rate.known_rates(self.settings.home, self.catalogue, self._device)
+
+    def cost(
+        self, spec: str, model: str, *, limit: int | None = None, rates: KnownRates | None = None
+    ) -> EmbeddingCost:
+        """Return what embedding the images of a dataset costs that are not embedded under a model yet.
+
+        Args:
+            spec: names the dataset.
+            model: a catalogue name or an id outside it.
+            limit: look at the first so many images only.
+            rates: the result of `rates`, where it is known already.
+
+        Raises:
+            UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel: see there.
+        """
+        dataset, checkpoint = self.dataset(spec), self.checkpoint(model)
+        missing = self._store(dataset, checkpoint, recipe_of(checkpoint, self._precision)).missing(
+            dataset.records[:limit]
+        )
+        return embedding_cost(checkpoint, weights_status(checkpoint), len(missing), rates or self.rates())
 
     def stores(self) -> list[StoreInfo]:
         """Return what is stored below the home folder."""

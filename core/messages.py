@@ -10,6 +10,28 @@ Bottleneck = Literal["reading", "decoding", "model", "writing", ""]
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceUse:
+    """How much of a device is in use.
+
+    Attributes:
+        device: `cpu`, `cuda:0`, `mps`.
+        name: of the processor, for people.
+        memory: bytes in use: of a GPU by all programs, of the main memory by this process; 0 where it is not known.
+        memory_total: bytes that there are; 0 where it is not known.
+        busy: of a GPU the share of the time that it computes, 0 to 1; of a CPU the cores that this process keeps busy;
+            None where it is not known.
+        cores: that this process may use; 0 for a GPU.
+    """
+
+    device: str
+    name: str = ""
+    memory: int = 0
+    memory_total: int = 0
+    busy: float | None = None
+    cores: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where an embedding job stands.
 
@@ -26,6 +48,7 @@ class Progress:
         bytes_done: of the model's files on this machine, while downloading.
         bytes_total: of all of its files, while downloading.
         bytes_per_second: over the last seconds, while downloading.
+        device: what the model runs on and how busy that is; None where there is nothing to tell.
     """
 
     model: str
@@ -40,6 +63,7 @@ class Progress:
     bytes_done: int = 0
     bytes_total: int = 0
     bytes_per_second: float = 0.0
+    device: DeviceUse | None = None
 
 
 @dataclass(frozen=True, slots=True)

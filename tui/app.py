@@ -27,11 +27,10 @@ from visexplore.core.catalogue import OUTSIDE, POOLINGS, Catalogue, Checkpoint, 
 from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
+    AskRates,
     CacheStates,
-    Cancel,
     DatasetOpened,
     Died,
-    Embed,
     Engine,
     Event,
     Exported,
@@ -39,17 +38,21 @@ from visexplore.core.engine import (
     Failed,
     Found,
     JobDone,
+    JobPaused,
     JobProgress,
     OpenDataset,
     PictureMade,
+    RatesKnown,
     Search,
 )
 from visexplore.core.errors import NoTextTower, UnknownModel, VisexploreError
-from visexplore.core.messages import CacheState, EmbedReport, Progress, Query
+from visexplore.core.messages import CacheState, EmbedReport, Query
 from visexplore.core.settings import Settings
 from visexplore.core.text import count, cut, printable
 from visexplore.tui.asks import Asks, Sender
+from visexplore.tui.costs import Costs
 from visexplore.tui.gallery import Gallery
+from visexplore.tui.job_queue import Change, JobQueue
 from visexplore.tui.jobs import Job
 from visexplore.tui.keys import KEYS, PANEL_ACTIONS
 from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
@@ -132,12 +135,13 @@ class VisexploreApp(App[int]):
         self.gallery: Gallery | None = None
         self.target: Query | None = None
         self.states: dict[str, CacheState] = {}
-        self.jobs: dict[int, Job] = {}
+        self.jobs = JobQueue(engine, self._job_changed)
         self._pictures = Pictures(engine)
         self._search = self._states_ticket = 0
         self._outside_search = 0  # ticket of the unanswered search with a query from outside
         self._place = -1  # in the dataset, of the last query that was one of its images
         self._weights = Weights()
+        self._costs = Costs(self._weights)
         self._remarks: set[tuple[str, str]] = set()  # that were told
         self._answered: tuple[str, Query, int] | None = None
         self._asks = Asks(engine)
@@ -165,7 +169,7 @@ class VisexploreApp(App[int]):
         yield Static("", id="top", markup=False)
         with Horizontal(id="panels"):
             for panel in (
-                CataloguePanel(self.catalogue, self._weights),
+                CataloguePanel(self.catalogue, self._weights, self._costs),
                 DatasetPanel(self.terminal, self._pictures),
                 QueryPanel(self.terminal, self._pictures),
             ):
@@ -317,10 +321,8 @@ class VisexploreApp(App[int]):
                 self._pictures.made(event.ticket, event.picture)
             case Found():
                 self._take_result(event)
-            case JobProgress():
-                self._job_progress(event)
-            case JobDone():
-                self._job_done(event)
+            case JobProgress() | JobPaused() | JobDone():
+                self.jobs.take(event)
             case Failed():
                 self._failed(event)
             case Died():
@@ -331,6 +333,7 @@ class VisexploreApp(App[int]):
         self.spec = event.spec
         self.gallery = gallery = Gallery(event)
         self._panel(DatasetPanel).show_gallery(gallery)
+        self._costs.images, self._costs.states = len(gallery), {}
         self._show_top()
         for problem in event.problems[:3]:
             self.notify(printable(problem), severity="warning", markup=False)
@@ -345,13 +348,14 @@ class VisexploreApp(App[int]):
         elif target.image_id and target.image_id not in gallery.position_of:
             self._choose_query(0)
         self._ask_states()
+        self._ask_rates()
 
     def _take_states(self, event: CacheStates) -> None:
         if event.spec != self.spec:
             return
         most = AUTO_EMBED_AT_START if self._is_new else AUTO_EMBED_ON_SWITCH
         self._is_new = False
-        self.states = {state.model: state for state in event.states}
+        self.states = self._costs.states = {state.model: state for state in event.states}
         self._panel(CataloguePanel).show_states(self.states)
         self._panel(DatasetPanel).show_states(self.states, self.model)
         self._auto_embed(most)
@@ -379,30 +383,22 @@ class VisexploreApp(App[int]):
             self._ask_neighbours()
         return True
 
-    def _job_progress(self, event: JobProgress) -> None:
-        job = self.jobs.get(event.ticket)
-        if job is None:
-            return
-        before, job.progress = job.progress, event.progress
-        if job.state == "waiting":
-            job.state = "running"
-        self._show_status()
-        if before is None or before.stage != event.progress.stage:
-            self._stage_changed(job, before)
-        # Neighbours among what is embedded so far: the screen is of use before the job ends.
-        if (
-            job.model == self.model
-            and job.spec == self.spec
-            and event.progress.done
-            and time.monotonic() - self._asked_states > 5
-        ):
-            self._ask_states()
-
-    def _stage_changed(self, job: Job, before: Progress | None) -> None:
-        if before is not None and before.stage == "downloading":
+    def _job_changed(self, job: Job, change: Change) -> None:
+        is_current = (job.model, job.spec) == (self.model, self.spec)
+        if change in ("stage", "done", "failed"):
             self._look_at_weights(self._checkpoints[job.model])
-        if (job.model, job.spec) == (self.model, self.spec):
-            self._panel(QueryPanel).say(self._why_no_neighbours())
+        if change == "done" and job.report is not None:
+            self._tell_report(job.report)
+        self._show_status()
+        self._show_keys()
+        if is_current and change in ("state", "stage", "failed"):
+            self._panel(QueryPanel).say(job.problem or self._why_no_neighbours())
+        # Neighbours among what is embedded so far: the screen is of use before the job ends.
+        is_due = is_current and job.progress and job.progress.done and time.monotonic() - self._asked_states > 5
+        if job.spec == self.spec and (change == "done" or (change in ("stage", "progress") and is_due)):
+            self._ask_states()
+        if change == "done":
+            self._ask_rates()
 
     def _look_at_weights(self, checkpoint: Checkpoint) -> None:
         """Find out where the weights of a model are by now, and show it."""
@@ -410,21 +406,6 @@ class VisexploreApp(App[int]):
         self._weights.forget(checkpoint)
         if self._weights.status(checkpoint) is not before:
             self._panel(CataloguePanel).show_weights(checkpoint)
-
-    def _job_done(self, event: JobDone) -> None:
-        job = self.jobs.get(event.ticket)
-        if job is None:
-            return
-        job.report = event.reports[0] if event.reports else None
-        # Stopped while it downloaded, it has nothing to report.
-        job.state = "cancelled" if job.report is None or job.report.cancelled else "done"
-        if job.report is not None:
-            self._tell_report(job.report)
-        self._look_at_weights(self._checkpoints[job.model])
-        self._show_status()
-        self._show_keys()
-        if job.spec == self.spec:
-            self._ask_states()
 
     def _tell_report(self, report: EmbedReport) -> None:
         if report.skipped:
@@ -443,15 +424,7 @@ class VisexploreApp(App[int]):
         text = printable(str(event.error))
         if self._was_left_meanwhile(event.ticket):
             return
-        if event.ticket in self.jobs:
-            job = self.jobs[event.ticket]
-            job.state, job.problem = "failed", text
-            self._look_at_weights(self._checkpoints[job.model])
-            self._show_status()
-            self._show_keys()
-            if (job.model, job.spec) == (self.model, self.spec):
-                self._panel(QueryPanel).say(text)
-        elif event.ticket == self._search:
+        if event.ticket == self._search:
             self._search = 0
             if isinstance(event.error, NoTextTower):  # where to find one: here, not on the command line
                 text = f"{printable(event.error.message)}; {self._text_models().advice()}."
@@ -459,7 +432,7 @@ class VisexploreApp(App[int]):
             return
         elif self._pictures.made(event.ticket, printable(event.error.message)):
             return
-        elif self.gallery is None:
+        elif not self.jobs.take(event) and self.gallery is None:
             self._panel(DatasetPanel).show_problem(text)
         self.notify(text, severity="error", markup=False, timeout=10)
 
@@ -484,20 +457,13 @@ class VisexploreApp(App[int]):
             return
         self._engine_is_down = False
         self._open(self.spec)
-        for job in self.jobs.values():
-            if job.state == "stopping":
-                job.state = "cancelled"
-            elif job.is_open:
-                job.state, job.progress = "waiting", None
-                self._send_job(job)
+        self.jobs.send_again()
         self._show_status()
         self._show_keys()
 
     def _give_up(self, text: str) -> None:
         self._engine_is_down = True
-        for job in self.jobs.values():
-            if job.is_open:
-                job.state, job.problem = "failed", text
+        self.jobs.fail_all(text)
         self.notify(text, severity="error", markup=False, timeout=30)
         self._show_status()
         self._show_keys()
@@ -513,6 +479,18 @@ class VisexploreApp(App[int]):
         self._asked_states = time.monotonic()
         self._states_ticket = self.engine.ticket()
         self.engine.send(AskCacheStates(self._states_ticket, self.spec))
+
+    def _ask_rates(self) -> None:
+        """Find out how fast models are here, to tell what embedding costs."""
+
+        def known(event: Event) -> None:
+            if isinstance(event, RatesKnown) and event.rates != self._costs.rates:
+                self._costs.rates = event.rates
+                self._panel(CataloguePanel).show_costs()
+                self._panel(QueryPanel).say(self._why_no_neighbours())
+                self._show_status()
+
+        self._asks.ask(AskRates, known)
 
     def _choose_query(self, position: int) -> None:
         if self.gallery is None or not len(self.gallery):
@@ -590,7 +568,9 @@ class VisexploreApp(App[int]):
         status = self._weights.status(checkpoint)
         if state is None or not state.embedded:
             if job is None:
-                return what_embedding_costs(checkpoint, status, len(self.gallery or ()))
+                return what_embedding_costs(checkpoint, status, self._costs.of(checkpoint))
+            if job.state in ("pausing", "paused"):
+                return f"Embedding with {self.model} is paused: J, then space, goes on."
             waits_for_weights = job.is_downloading if job.progress else status is WeightsStatus.TO_DOWNLOAD
             doing = f"Downloading {self.model}, then embedding" if waits_for_weights else f"Embedding with {self.model}"
             return f"{doing}: neighbours appear as soon as there are some."
@@ -756,7 +736,7 @@ class VisexploreApp(App[int]):
             self.refresh_bindings()
 
     def _open_job(self, model: str) -> Job | None:
-        return next((j for j in self.jobs.values() if j.is_open and j.model == model and j.spec == self.spec), None)
+        return self.jobs.open_job(self.spec, model)
 
     def _auto_embed(self, most: int) -> None:
         """Embed a small dataset without being asked, if the model needs no download and nobody stopped it before."""
@@ -773,8 +753,7 @@ class VisexploreApp(App[int]):
             or (state and state.embedded + state.failed)
         ):
             return
-        tried = any(job.model == self.model and job.spec == self.spec for job in self.jobs.values())
-        if not tried and self._weights.run_here(checkpoint):
+        if not self.jobs.tried(self.spec, self.model) and self._weights.run_here(checkpoint):
             self.action_embed()
 
     def action_embed(self) -> None:
@@ -784,44 +763,50 @@ class VisexploreApp(App[int]):
             self._start_engine()
         if self._engine_is_down or self.gallery is None or self._open_job(self.model) is not None:
             return
-        job = Job(self.engine.ticket(), self.spec, self.gallery.title, self.model)
-        self.jobs[job.ticket] = job
-        self._send_job(job)
-        self._panel(QueryPanel).say(self._why_no_neighbours())
-        self._show_status()
-        self._show_keys()
+        self.jobs.add(self.spec, self.gallery.title, self.model, self._model_name)
 
-    def _send_job(self, job: Job) -> None:
-        self.engine.send(Embed(job.ticket, job.spec, (self._names.get(job.model, job.model),)))
+    def action_embed_all(self) -> None:
+        """Embed with all models that run here and have not, once it is clear what that costs."""
+        if self.gallery is None or self._is_new or self._engine_is_down:
+            return
+        from visexplore.tui.screens.embed_all import EmbedAll, Plan
+
+        gallery, spec = self.gallery, self.spec
+        models = [self.catalogue.resolve(name) for name in self._named(self._models_at_hand())]
+        plan = Plan([(model, self._costs.of(model)) for model in models if self._open_job(model.slug) is None])
+
+        def begin(wanted: bool | None) -> None:
+            for model in plan.models if wanted else ():
+                self._checkpoints.setdefault(model.slug, model)
+                self.jobs.add(spec, gallery.title, model.slug, self._names.get(model.slug, model.slug))
+
+        if plan.is_cheap:
+            self.notify(plan.sentence(), markup=False, timeout=8)
+            begin(True)
+        else:
+            self.push_screen(EmbedAll(plan, gallery.title), begin)
 
     def action_stop_embedding(self) -> None:
         """Stop embedding with the current model; what is done stays."""
         job = self._open_job(self.model)
         if job is not None:
-            self._cancel(job.ticket)
-
-    def _cancel(self, ticket: int) -> None:
-        job = self.jobs.get(ticket)
-        if job is not None and job.state in ("waiting", "running"):
-            job.state = "stopping"
-            self.engine.send(Cancel(ticket))
-            self._show_status()
+            self.jobs.cancel(job.ticket)
 
     def _show_status(self) -> None:
         line = self._status_line
         if self._engine_is_down:
             line.show_text("The engine is down: press e to start it again.", "$text-error")
             return
-        open_jobs = [job for job in self.jobs.values() if job.is_open]
-        if open_jobs:
-            current = next((job for job in open_jobs if job.progress is not None), open_jobs[0])
-            line.show_job(current, len(open_jobs) - 1)
+        if open_jobs := self.jobs.open:
+            line.show_job(open_jobs[0], len(open_jobs) - 1)
             return
-        ended = [job for job in self.jobs.values() if job.model == self.model and job.spec == self.spec]
-        if ended and ended[-1].state == "failed":
-            line.show_text(ended[-1].sentence(), "$text-error")
-        elif ended:
-            line.show_text(f"{ended[-1].title} with {self.model}: {ended[-1].sentence()}")
+        ended = self.jobs.last_ended(self.spec, self.model)
+        if ended is not None and ended.state == "failed":
+            line.show_text(ended.sentence(), "$text-error")
+        elif ended is not None:
+            line.show_text(f"{ended.title} with {self.model}: {ended.sentence()}")
+        elif self.gallery is not None and not self._is_new and self.model not in self.states:
+            line.show_text(f"e embeds {self._costs.of(self._checkpoints[self.model]).line()}")
         elif self.gallery is not None:
             images, labels = count(len(self.gallery), "image"), count(len(self.gallery.labels), "label")
             line.show_text(
@@ -942,10 +927,18 @@ class VisexploreApp(App[int]):
         self.notify(f"Pictures: {self.terminal.graphics.value}", timeout=2, markup=False)
 
     def action_jobs(self) -> None:
-        """Show the embedding jobs."""
+        """Show the embedding jobs; the model of the chosen one becomes the current model."""
         from visexplore.tui.screens.jobs import Jobs
 
-        self.push_screen(Jobs(lambda: list(self.jobs.values()), self._cancel))
+        def left(ticket: int | None) -> None:
+            job = self.jobs.find(ticket or 0)
+            if job is None:
+                return
+            if job.spec != self.spec:
+                self._open(job.spec)
+            self._use_model(job.name)
+
+        self.push_screen(Jobs(self.jobs), left)
 
     def action_help(self) -> None:
         """Show all keys."""

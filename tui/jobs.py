@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from visexplore.core.messages import EmbedReport, Progress
+from visexplore.core.messages import DeviceUse, EmbedReport, Progress
 from visexplore.core.text import count
+
+State = Literal["waiting", "running", "pausing", "paused", "stopping", "done", "cancelled", "failed"]
 
 
 def duration(seconds: float) -> str:
@@ -26,25 +28,32 @@ class Job:
         spec: of the dataset.
         title: of the dataset.
         model: slug of the model.
-        state: where it stands; `stopping` until the engine has taken a cancel in.
+        state: where it stands; `pausing` and `stopping` until the engine has done what it was told.
         progress: the last word of the engine.
         report: the outcome.
         problem: why it failed.
+        name: by which the engine finds the model.
     """
 
     ticket: int
     spec: str
     title: str
     model: str
-    state: Literal["waiting", "running", "stopping", "done", "cancelled", "failed"] = "waiting"
+    state: State = "waiting"
     progress: Progress | None = None
     report: EmbedReport | None = None
     problem: str = ""
+    name: str = ""
 
     @property
     def is_open(self) -> bool:
         """Whether the engine still has to end it."""
-        return self.state in ("waiting", "running", "stopping")
+        return self.state in ("waiting", "running", "pausing", "paused", "stopping")
+
+    @property
+    def is_movable(self) -> bool:
+        """Whether it has a place among those that wait, which can be changed."""
+        return self.state in ("waiting", "pausing", "paused")
 
     @property
     def is_downloading(self) -> bool:
@@ -55,8 +64,11 @@ class Job:
         """Say where the job stands."""
         if not self.is_open:
             return self._outcome()
-        if self.state == "stopping":
-            return "stopping"
+        if self.state in ("pausing", "stopping"):
+            return self.state
+        if self.state == "paused":
+            done, total = amounts(self.progress) if self.progress else (0, 0)
+            return f"paused at {done:,}/{total:,}" if total and not self.is_downloading else "paused"
         if self.state == "waiting" or self.progress is None:
             return "waits for its turn"
         return progress_sentence(self.progress)
@@ -101,6 +113,32 @@ def progress_sentence(progress: Progress) -> str:
     if progress.failed:
         parts.append(f"{progress.failed:,} unreadable")
     return "  ".join(parts)
+
+
+def device_sentence(use: DeviceUse) -> str:
+    """Say how busy the device is that a model runs on, and how much of its memory is in use."""
+    parts = [busy(use), f"{memory(use)} memory" if use.memory else ""]
+    told = ", ".join(part for part in parts if part)
+    name = f"{use.device} ({use.name})" if use.name else use.device
+    return f"{name}: {told}" if told else name
+
+
+def busy(use: DeviceUse) -> str:
+    """Return for example `1.8 of 2 cores` or `97 % busy`; empty where it is not known."""
+    if use.busy is None:
+        return ""
+    return f"{use.busy:.1f} of {count(use.cores, 'core')}" if use.cores else f"{use.busy:.0%} busy".replace("%", " %")
+
+
+def memory(use: DeviceUse) -> str:
+    """Return for example `12.3 of 80.0 GB`; empty where it is not known."""
+    if not use.memory:
+        return ""
+    return (
+        f"{use.memory / 1e9:.1f} of {use.memory_total / 1e9:.1f} GB"
+        if use.memory_total
+        else f"{use.memory / 1e9:.1f} GB"
+    )
 
 
 def _download_parts(progress: Progress) -> Iterator[str]:

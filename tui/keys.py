@@ -43,6 +43,14 @@ KEYS: tuple[Binding, ...] = (
     Binding("o", "open_picture", "Open", tooltip="a file or an address as the query", id="open_picture"),
     Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model", id="embed"),
     Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays", id="stop_embedding"),
+    Binding(
+        "E",
+        "embed_all",
+        "Embed all",
+        show=False,
+        tooltip="embed with all models that run here; what it costs is told before",
+        id="embed_all",
+    ),
     Binding("z", "zoom", "Zoom", tooltip="look at the query and a neighbour, large", id="zoom"),
     Binding(
         "c",

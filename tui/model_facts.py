@@ -21,8 +21,8 @@ def _heading(text: str) -> Content:
     return Content.styled(printable(text), "bold $primary")
 
 
-def checkpoint_facts(checkpoint: Checkpoint, status: WeightsStatus) -> Iterator[Content]:
-    """Yield what is known of one checkpoint, whose weights are where `status` says."""
+def checkpoint_facts(checkpoint: Checkpoint, status: WeightsStatus, cost: str = "") -> Iterator[Content]:
+    """Yield what is known of one checkpoint, whose weights are where `status` says, and what `e` would cost here."""
     yield _heading(checkpoint.slug)
     yield _fact("id", f"{checkpoint.loader}:{checkpoint.id}")
     if checkpoint.seed_name:
@@ -37,6 +37,7 @@ def checkpoint_facts(checkpoint: Checkpoint, status: WeightsStatus) -> Iterator[
     if parameters and checkpoint.image_tower_parameters_m:
         parameters += f" ({checkpoint.image_tower_parameters_m:,.1f} M for an image)"
     values = {
+        "e embeds": "" if checkpoint.unreleased else cost,
         "weights": weights,
         "licence": licence,
         "text tower": "yes: t searches with words" if searches_text else "no: images only",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from visexplore.core.catalogue import LIBRARIES, OUTSIDE, Checkpoint, WeightsStatus, runs_here, weights_status
+from visexplore.core.cost import EmbeddingCost
 from visexplore.core.text import count, printable
 
 
@@ -50,23 +51,21 @@ def short_status(checkpoint: Checkpoint, status: WeightsStatus) -> str:
     return status.value
 
 
-def what_embedding_costs(checkpoint: Checkpoint, status: WeightsStatus, images: int) -> str:
-    """Say what has to be done to see neighbours under a model, and that `e` does it."""
+def what_embedding_costs(checkpoint: Checkpoint, status: WeightsStatus, cost: EmbeddingCost) -> str:
+    """Say what has to be spent to see neighbours under a model, and that `e` does it."""
     slug = printable(checkpoint.slug)
     library = LIBRARIES[checkpoint.loader]
     if importlib.util.find_spec(library) is None:  # better said before a download than after it
         extra = ": install visexplore[diffusion]" if library == "diffusers" else ""
         return f"{slug} needs {library}, which is not installed{extra}."
     if status is not WeightsStatus.TO_DOWNLOAD:
-        return f"Not embedded with {slug} yet: press e to embed {count(images, 'image')}."
+        return f"Not embedded with {slug} yet: press e to embed {cost.line()}."
     if checkpoint.family == OUTSIDE:  # a name may be short for a repository that only the loading library knows
         return (
             f"Not embedded with {slug} yet: press e to download its weights, unless they are here, "
-            f"and embed {count(images, 'image')}."
+            f"and embed {count(cost.images, 'image')}."
         )
-    return (
-        f"{slug} is not on this machine: press e to download {_parcel(checkpoint)} and embed {count(images, 'image')}."
-    )
+    return f"{slug} is not on this machine: press e to download it and embed {cost.line()}."
 
 
 def what_a_query_from_outside_costs(checkpoint: Checkpoint) -> str:

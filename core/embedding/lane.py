@@ -108,6 +108,11 @@ class Lane:
         return self._encoder.precision if isinstance(self._encoder, Encoder) else ""
 
     @property
+    def device(self) -> str:
+        """What the encoder runs on; `cpu` while none is loaded."""
+        return self._encoder.device if isinstance(self._encoder, Encoder) else "cpu"
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What the encoder has to say of itself; empty while none is loaded."""
         return self._encoder.remarks if isinstance(self._encoder, Encoder) else ()

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from visexplore.core.datasets import Dataset, ImageRecord
 from visexplore.core.embedding.lane import TICK, Lane
 from visexplore.core.encoders.device import usable_cores
+from visexplore.core.encoders.device_use import DeviceMeter
 from visexplore.core.encoders.encoder import Pixels
 from visexplore.core.errors import UnreadableImage
 from visexplore.core.images import content_key, decode
@@ -26,6 +27,7 @@ from visexplore.core.messages import Bottleneck, Progress
 
 _RATE_WINDOW = 8.0  # seconds over which the rate is taken
 _MAX_DECODERS = 32
+_SHORTEST = 1.0  # seconds of a run whose rate means something
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ class Pipeline:
         self._reading = self._decoding = self._waited_for_input = 0.0
         self._history: deque[tuple[float, int]] = deque()
         self._told = 0.0
+        self._began = self._ended = 0.0
+        self._meter = DeviceMeter()
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Of a run with one model, from the first image on, so without loading it; None if it was too short to tell."""
+        seconds = self._ended - self._began
+        if len(self._lanes) > 1 or not self._began or seconds < _SHORTEST:
+            return None
+        return self._lanes[0].embedded / seconds or None
 
     @property
     def bottleneck(self) -> Bottleneck:
@@ -97,6 +109,7 @@ class Pipeline:
                 if prepared is None:
                     yield self._progress()
                     continue
+                self._began = self._began or time.monotonic()
                 for number in self._wanted_by[prepared.record.image_id]:
                     lane = self._lanes[number]
                     lane.add(prepared.record, prepared.key, prepared.error, prepared.pixels.get(number))
@@ -114,6 +127,7 @@ class Pipeline:
         finally:
             decoders.shutdown(cancel_futures=True)
             self._close(cut_short)
+            self._ended = time.monotonic()
 
     def _close(self, cut_short: bool) -> None:
         problem: Exception | None = None
@@ -179,7 +193,8 @@ class Pipeline:
         lane, total = self._lanes[number], self._to_do[number]
         loading = next((lane for lane in self._lanes if lane.loading), None)
         if loading is not None:
-            return Progress(loading.model, "loading", lane.finished, total, self._reused)
+            use = self._meter.use("cpu")
+            return Progress(loading.model, "loading", lane.finished, total, self._reused, device=use)
         self._history.append((now, left))  # it shrinks steadily, whichever lane is behind
         while now - self._history[0][0] > _RATE_WINDOW:
             self._history.popleft()
@@ -195,4 +210,5 @@ class Pipeline:
             images_per_second=rate,
             eta_seconds=left / rate if rate > 0 else None,
             bottleneck=self.bottleneck,
+            device=self._meter.use(lane.device),
         )

@@ -8,7 +8,11 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from visexplore.core.catalogue import Catalogue
+from visexplore.core.cost import KnownRates, Rate, work
 from visexplore.core.encoders import Encoder
+from visexplore.core.errors import UnknownModel
+from visexplore.core.messages import Bottleneck
 
 _FILE = "cost.json"
 _ENOUGH = 8  # batches; a run of fewer does not replace what an earlier one measured
@@ -25,6 +29,9 @@ class Measured:
         parameters: of what embeds images; None where there are none to count.
         device_memory: bytes, the most that was in use at once; None on a CPU.
         batches: how many were timed.
+        model: slug of the checkpoint.
+        overall: images a second of the whole run, reading, decoding and writing included; None where that is not known.
+        bottleneck: what set the pace of that.
     """
 
     images_per_second: float
@@ -33,6 +40,9 @@ class Measured:
     parameters: int | None
     device_memory: int | None
     batches: int
+    model: str = ""
+    overall: float | None = None
+    bottleneck: Bottleneck = ""
 
 
 def measured(encoder: Encoder, seconds_per_image: list[float]) -> Measured | None:
@@ -51,6 +61,7 @@ def measured(encoder: Encoder, seconds_per_image: list[float]) -> Measured | Non
         parameters=encoder.parameters,
         device_memory=encoder.device_memory(),
         batches=len(seconds_per_image),
+        model=encoder.checkpoint.slug,
     )
 
 
@@ -71,3 +82,35 @@ def read(folder: Path) -> Measured | None:
         return Measured(**json.loads((folder / _FILE).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def known_rates(home: Path, catalogue: Catalogue, device: str) -> KnownRates:
+    """Return how fast which models embedded on a device of this machine, on whatever dataset, the latest first.
+
+    Args:
+        home: where the stores are.
+        catalogue: tells how much work a model is.
+        device: `cpu`, `cuda`, `cuda:0`; `auto` is the one that was used last.
+    """
+    files = []
+    for file in home.glob(f"embeddings/*/*/{_FILE}"):
+        with contextlib.suppress(OSError):
+            files.append((file.stat().st_mtime, file.parent))
+    found = [measured for _, folder in sorted(files, reverse=True) if (measured := read(folder)) is not None]
+    return KnownRates.on(device, [_rate(measured, catalogue) for measured in found])
+
+
+def _rate(found: Measured, catalogue: Catalogue) -> Rate:
+    try:
+        of_an_image = work(catalogue.resolve(found.model))
+    except UnknownModel:  # outside the catalogue, where its slug does not find it
+        of_an_image = None
+    return Rate(
+        model=found.model,
+        device=found.device,
+        model_rate=found.images_per_second,
+        overall_rate=found.overall,
+        bottleneck=found.bottleneck,
+        device_memory=found.device_memory,
+        work=of_an_image,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from visexplore.core.errors import UserError
@@ -86,7 +87,7 @@ def report_device() -> DeviceReport:
     if torch.cuda.is_available():
         facts = torch.cuda.get_device_properties(0)
         return DeviceReport("cuda:0", facts.name, facts.total_memory)
-    cpu = DeviceReport("cpu", _cpu_name(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    cpu = DeviceReport("cpu", cpu_name(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     if torch.backends.mps.is_available():
         return DeviceReport("mps", "Apple GPU", cpu.memory_bytes)
     problem, remedy = _why_no_cuda(torch.version.cuda, torch.__version__)
@@ -162,7 +163,9 @@ def _oldest_driver(cuda: str) -> tuple[int, ...]:
     return {"11": (450, 80), "12": (525, 60), "13": (580, 65)}.get(cuda.split(".")[0], (580, 65))
 
 
-def _cpu_name() -> str:
+@cache
+def cpu_name() -> str:
+    """Return the name of the processor, for people."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

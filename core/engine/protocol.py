@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from visexplore.core.comparison import Comparison
+from visexplore.core.cost import KnownRates
 from visexplore.core.errors import EngineDied, VisexploreError
 from visexplore.core.messages import CacheState, EmbedReport, ModelResult, Picture, Progress, QueryResult
 
@@ -116,6 +117,7 @@ class Embed:
     ticket: int
     spec: str
     models: tuple[str, ...]
+    paused: bool = False  # begin when it is resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,34 @@ class Compare:
 @dataclass(frozen=True, slots=True)
 class Cancel:
     """Give a job up; what it has embedded stays."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let a job rest, at its place among the others; answered with `JobPaused` as soon as it does."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a paused job go on when its turn comes."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reorder:
+    """Change the order of the jobs that do not run: `tickets` first, as they are listed, then the others."""
+
+    tickets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskRates:
+    """How fast which models embed on this machine."""
 
     ticket: int
 
@@ -208,11 +238,26 @@ class JobDone:
 
 
 @dataclass(frozen=True, slots=True)
+class JobPaused:
+    """A job rests: what it has embedded is committed."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """A comparison ended."""
 
     ticket: int
     comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class RatesKnown:
+    """The answer to `AskRates`."""
+
+    ticket: int
+    rates: KnownRates
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +297,9 @@ class Died:
 JobRequest = Embed | Compare
 Request = (
     OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskQuestion
-    | CastVote | JobRequest | Cancel
+    | CastVote | JobRequest | Cancel | Pause | Resume | Reorder | AskRates
 )  # fmt: skip
 Event = (
     Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | QuestionAsked | JobProgress
-    | JobDone | Failed | Died
+    | JobDone | JobPaused | RatesKnown | Failed | Died
 )  # fmt: skip

@@ -12,17 +12,18 @@ import os
 import sys
 import threading
 from array import array
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visexplore.core.engine.job_queue import JobQueue
 from visexplore.core.engine.protocol import (
     AskCacheStates,
     AskPicture,
     AskQuestion,
+    AskRates,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -37,16 +38,22 @@ from visexplore.core.engine.protocol import (
     Failed,
     Found,
     JobDone,
+    JobPaused,
     JobProgress,
     JobRequest,
     OpenDataset,
+    Pause,
     PictureMade,
     QuestionAsked,
+    RatesKnown,
     Ready,
+    Reorder,
     Request,
+    Resume,
     Search,
     SearchMany,
 )
+from visexplore.core.engine.resumed import Runs
 from visexplore.core.errors import VisexploreError
 from visexplore.core.messages import Progress, QueryResult
 
@@ -66,13 +73,11 @@ class _Server:
         self._connection = connection
         self._explorer = explorer
         self._sending = threading.Lock()
-        self._jobs: deque[JobRequest] = deque()
-        self._wake = threading.Condition()
+        self._jobs = JobQueue()
+        self._runs: dict[int, Runs] = {}  # of the embedding jobs that have not ended
         self._outside = ThreadPoolExecutor(1, "outside queries")
         self._comparing = ThreadPoolExecutor(1, "comparing")
         self._tournament: BlindTournament | None = None
-        self._given_up: set[int] = set()
-        self._leaving = False
 
     def serve(self) -> None:
         """Answer requests until the connection closes."""
@@ -85,20 +90,14 @@ class _Server:
         except (EOFError, OSError):
             pass  # the screen is gone
         finally:
-            with self._wake:
-                self._leaving = True
-                self._wake.notify()
+            self._jobs.close()
             self._outside.shutdown(cancel_futures=True)
             self._comparing.shutdown(cancel_futures=True)
             worker.join()
 
     def _take(self, request: Request) -> None:
-        if isinstance(request, Embed | Compare):
-            with self._wake:
-                self._jobs.append(request)
-                self._wake.notify()
-        elif isinstance(request, Cancel):
-            self._given_up.add(request.ticket)
+        if isinstance(request, JobRequest | Cancel | Pause | Resume | Reorder):
+            self._take_job(request)
         elif isinstance(request, ExportStrips) or (
             isinstance(request, Search | SearchMany) and (request.path or request.text)
         ):
@@ -109,6 +108,23 @@ class _Server:
             self._comparing.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
         else:
             self._guard(request.ticket, lambda: self._tell(self._answer(request)))
+
+    def _take_job(self, request: JobRequest | Cancel | Pause | Resume | Reorder) -> None:
+        match request:
+            case Cancel():
+                if self._jobs.cancel(request.ticket):
+                    self._runs.pop(request.ticket, None)
+                    self._tell(JobDone(request.ticket, ()))
+            case Pause():
+                if self._jobs.pause(request.ticket):
+                    self._tell(JobPaused(request.ticket))
+            case Resume():
+                self._jobs.resume(request.ticket)
+            case Reorder():
+                self._jobs.reorder(request.tickets)
+            case _:
+                if not self._jobs.put(request, paused=isinstance(request, Embed) and request.paused):
+                    self._tell(JobDone(request.ticket, ()))
 
     def _answer(self, request: Request) -> Event:
         explorer = self._explorer
@@ -128,6 +144,8 @@ class _Server:
                 )
             case AskCacheStates():
                 return CacheStates(request.ticket, request.spec, tuple(explorer.cache_states(request.spec)))
+            case AskRates():
+                return RatesKnown(request.ticket, explorer.rates())
             case AskThumbnail():
                 return PictureMade(request.ticket, explorer.thumbnail(request.spec, request.image_id))
             case AskPicture():
@@ -183,41 +201,46 @@ class _Server:
         return dataset.read(dataset.record(name))
 
     def _work(self) -> None:
-        while True:
-            with self._wake:
-                while not self._jobs and not self._leaving:
-                    self._wake.wait()
-                if self._leaving:
-                    return
-                job = self._jobs.popleft()
-            run = partial(self._embed, job) if isinstance(job, Embed) else partial(self._compare, job)
-            self._guard(job.ticket, run)
+        while (job := self._jobs.take()) is not None:
+            self._guard(job.ticket, partial(self._run, job))
 
-    def _is_given_up(self, ticket: int) -> bool:
-        return self._leaving or ticket in self._given_up
+    def _run(self, job: JobRequest) -> None:
+        """Run a job until it ends, fails, or has to rest."""
+        rests = False
+        try:
+            ended = self._embed(job) if isinstance(job, Embed) else self._compare(job)
+            rests = _is_cut_short(ended) and self._jobs.put_back(job.ticket)
+        finally:
+            if not rests:
+                self._forget(job.ticket)
+        self._tell(JobPaused(job.ticket) if rests else ended)
 
-    def _compare(self, job: Compare) -> None:
+    def _forget(self, ticket: int) -> None:
+        self._jobs.end(ticket)
+        self._runs.pop(ticket, None)
+
+    def _compare(self, job: Compare) -> JobDone | Compared:
         for step in self._explorer.compare(
             job.spec,
             job.models,
             self_retrieval=job.self_retrieval,
-            cancelled=partial(self._is_given_up, job.ticket),
+            cancelled=partial(self._jobs.must_stop, job.ticket),
         ):
-            if isinstance(step, Progress):
-                self._tell(JobProgress(job.ticket, step))
-            else:
-                self._tell(Compared(job.ticket, step))
-                return
-        self._tell(JobDone(job.ticket, ()))
+            if not isinstance(step, Progress):
+                return Compared(job.ticket, step)
+            self._tell(JobProgress(job.ticket, step))
+        return JobDone(job.ticket, ())
 
-    def _embed(self, job: Embed) -> None:
+    def _embed(self, job: Embed) -> JobDone:
+        runs = self._runs.setdefault(job.ticket, Runs())
         reports = []
-        for step in self._explorer.embed(job.spec, job.models, cancelled=partial(self._is_given_up, job.ticket)):
+        stop = partial(self._jobs.must_stop, job.ticket)
+        for step in self._explorer.embed(job.spec, job.models, cancelled=stop):
             if isinstance(step, Progress):
-                self._tell(JobProgress(job.ticket, step))
+                self._tell(JobProgress(job.ticket, runs.progress(step)))
             else:
                 reports.append(step)
-        self._tell(JobDone(job.ticket, tuple(reports)))
+        return JobDone(job.ticket, runs.reports(reports))
 
     def _guard(self, ticket: int, action: Callable[[], None]) -> None:
         try:
@@ -242,6 +265,10 @@ class _Server:
     def _tell(self, event: Event) -> None:
         with self._sending, contextlib.suppress(OSError):
             self._connection.send(event)
+
+
+def _is_cut_short(ended: JobDone | Compared) -> bool:
+    return isinstance(ended, JobDone) and (not ended.reports or any(report.cancelled for report in ended.reports))
 
 
 def _limit_threads() -> None:

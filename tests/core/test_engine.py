@@ -20,6 +20,7 @@ from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
     AskQuestion,
+    AskRates,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -36,11 +37,16 @@ from visexplore.core.engine import (
     Failed,
     Found,
     JobDone,
+    JobPaused,
     JobProgress,
     OpenDataset,
+    Pause,
     PictureMade,
     QuestionAsked,
+    RatesKnown,
     Ready,
+    Reorder,
+    Resume,
     Search,
     SearchMany,
 )
@@ -205,9 +211,8 @@ def test_jobs_are_done_in_their_order_and_one_that_waits_can_be_cancelled(
         driver.engine.send(Embed(ticket, str(folder), (tiny,)))
     driver.engine.send(Cancel(tickets[1]))
     dones = [driver.next(JobDone) for _ in tickets]
-    assert [done.ticket for done in dones] == tickets
-    assert [done.reports[0].embedded for done in dones] == [80, 0, 0]
-    assert [done.reports[0].cancelled for done in dones] == [False, True, False]
+    assert [done.ticket for done in dones] == [tickets[1], tickets[0], tickets[2]], "what waits is given up at once"
+    assert [[report.embedded for report in done.reports] for done in dones] == [[], [80], [0]]
 
 
 def test_questions_are_answered_while_a_job_runs(driver: Driver, tiny: str, fill: Fill) -> None:
@@ -233,6 +238,59 @@ def test_a_running_job_can_be_cancelled_and_keeps_what_it_did(driver: Driver, ti
     [report] = driver.next(JobDone, ticket).reports
     assert report.cancelled
     assert 8 <= report.embedded < 150
+
+
+def test_a_paused_job_lets_others_run_and_goes_on_where_it_was(driver: Driver, tiny: str, fill: Fill) -> None:
+    folder = fill({f"{number:03}.png": png(number, (400, 300)) for number in range(150)})
+    first, second = driver.engine.ticket(), driver.engine.ticket()
+    driver.engine.send(Embed(first, str(folder), (tiny,)))
+    driver.engine.send(Embed(second, "sample", (tiny,)))
+    while (done := driver.next(JobProgress, first).progress.done) < 8:
+        pass
+    driver.engine.send(Pause(first))
+    assert driver.next(JobPaused, first)
+    [state] = driver.ask(CacheStates, AskCacheStates, str(folder)).states
+    assert done <= state.embedded < 150, "what was done is committed"
+    assert driver.next(JobDone, second).reports[0].embedded > 0
+    driver.engine.send(Resume(first))
+    progress = driver.next(JobProgress, first).progress
+    assert (progress.total, progress.done >= state.embedded) == (150, True), "it counts from where it began"
+    [report] = driver.next(JobDone, first).reports
+    assert (report.embedded, report.reused, report.cancelled) == (150, 0, False)
+
+
+def test_jobs_that_wait_are_done_in_the_order_that_is_wanted(driver: Driver, tiny: str, fill: Fill) -> None:
+    folder = fill({f"{number:03}.png": number for number in range(80)})
+    tickets = [driver.engine.ticket() for _ in range(4)]
+    for ticket in tickets[:3]:
+        driver.engine.send(Embed(ticket, str(folder), (tiny,)))
+    driver.engine.send(Embed(tickets[3], str(folder), (tiny,), paused=True))
+    driver.next(JobProgress, tickets[0])
+    driver.engine.send(Reorder((tickets[3], tickets[2])))
+    driver.engine.send(Resume(tickets[3]))
+    order = [driver.next(JobDone).ticket for _ in tickets]
+    assert order == [tickets[0], tickets[3], tickets[2], tickets[1]]
+
+
+def test_progress_tells_how_busy_the_device_is(driver: Driver, tiny: str, fill: Fill) -> None:
+    folder = fill({f"{number:03}.png": png(number, (400, 300)) for number in range(150)})
+    ticket = driver.engine.ticket()
+    driver.engine.send(Embed(ticket, str(folder), (tiny,)))
+    while (use := driver.next(JobProgress, ticket).progress.device) is None or use.busy is None:
+        pass
+    assert use.device == "cpu"
+    assert 50e6 < use.memory < use.memory_total
+    assert 0 <= use.busy <= use.cores * 1.5
+    driver.next(JobDone, ticket)
+
+
+def test_how_fast_models_are_here_is_known_once_they_have_embedded(driver: Driver) -> None:
+    ticket = driver.engine.ticket()
+    driver.engine.send(Embed(ticket, "sample", ("efficientnet-lite0",)))
+    driver.next(JobDone, ticket)
+    rate = driver.ask(RatesKnown, AskRates).rates.of("efficientnet-lite0")
+    assert rate is not None
+    assert (rate.device, rate.model_rate > 1, (rate.work or 0) > 1e6) == ("cpu", True, True)
 
 
 # ---- life and death

@@ -31,9 +31,11 @@ from textual.widgets import Static
 
 from tests.core.report.samples import comparison
 from visexplore.core.catalogue import Catalogue, Checkpoint, Family, Paper, SeedEntry, default_hub_cache
+from visexplore.core.cost import KnownRates
 from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
+    AskRates,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -48,9 +50,12 @@ from visexplore.core.engine import (
     Failed,
     Found,
     JobDone,
+    JobPaused,
     JobProgress,
     OpenDataset,
+    Pause,
     PictureMade,
+    RatesKnown,
     Ready,
     Request,
     Search,
@@ -206,6 +211,7 @@ class ScriptedEngine:
         self.starts = 0
         self.neighbours: Callable[[Search], tuple[Neighbour, ...]] = self._neighbours
         self.jobs: list[Embed] = []
+        self.rates = KnownRates()
         self._instantly = instantly
         self._tickets = 0
         self._held_kinds: tuple[type, ...] = ()
@@ -337,6 +343,10 @@ class ScriptedEngine:
                 self.jobs.append(request)
                 if self._instantly:
                     self.finish()
+            case Pause():
+                self.on_event(JobPaused(request.ticket))
+            case AskRates():
+                self.on_event(RatesKnown(request.ticket, self.rates))
             case Cancel():
                 at = next((n for n, job in enumerate(self.jobs) if job.ticket == request.ticket), None)
                 if at is not None:

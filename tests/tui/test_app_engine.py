@@ -328,7 +328,7 @@ class TestAnEngineThatDies:
             assert session.engine.starts == 4
             assert session.notes[-1].endswith("It stopped 4 times within a minute: giving up.")
             assert session.status == "The engine is down: press e to start it again."
-            assert not any(job.is_open for job in session.app.jobs.values())
+            assert not any(job.is_open for job in session.app.jobs)
 
     async def test_keys_are_answered_all_the_same(self) -> None:
         async with explore(embedded(100)) as session:

@@ -39,7 +39,10 @@ class TestStartingByItself:
     async def test_a_large_one_is_not(self) -> None:
         async with explore(ScriptedEngine(photos(AUTO_EMBED_AT_START + 1))) as session:
             assert session.engine.asked(Embed) == []
-            assert session.head.splitlines()[1] == f"Not embedded with {LITE0} yet: press e to embed 3,001 images."
+            assert session.head.splitlines()[1] == (
+                f"Not embedded with {LITE0} yet: press e to embed 3,001 images: "
+                "about 819 MB memory, 7.7 MB on disk, licence Apache-2.0."
+            )
 
     async def test_one_that_is_embedded_is_left_alone(self) -> None:
         async with explore(ScriptedEngine(photos(12), embedded=[LITE0])) as session:
@@ -74,7 +77,10 @@ class TestStartingByItself:
             await session.press("left_square_bracket")
             assert session.app.model == CLIP
             assert session.engine.asked(Embed) == []
-            assert session.head.splitlines()[1] == f"Not embedded with {CLIP} yet: press e to embed 100 images."
+            assert session.head.splitlines()[1] == (
+                f"Not embedded with {CLIP} yet: press e to embed 100 images: "
+                "about 1.4 GB memory, 102 kB on disk, licence MIT."
+            )
 
     async def test_nothing_is_begun_or_said_to_be_missing_before_it_is_known_what_is_embedded(self) -> None:
         engine = ScriptedEngine(photos(12), embedded=[LITE0, LITE1])
@@ -189,11 +195,11 @@ class TestWhileItRuns:
             await session.press("e", "right_square_bracket", "e")
             session.engine.fail_job(CannotLoadModel("The weights are not here: " + "nobody answers " * 5, "Go online."))
             await session.press("J")
+            assert session.text_of("#job-in-full").strip() == f"photos with {LITE1}: waits for its turn"
+            await session.press("j")
             words = " ".join(session.text_of("#job-in-full").split())
             assert words.startswith(f"photos with {LITE0}: The weights are not here: nobody answers")
             assert words.endswith("Go online.")
-            await session.press("j")
-            assert session.text_of("#job-in-full").strip() == f"photos with {LITE1}: waits for its turn"
 
     async def test_the_jobs_window_follows_it(self) -> None:
         async with explore(ScriptedEngine(photos(100))) as session:
@@ -252,7 +258,7 @@ class TestDownloading:
             session.engine.stop_download()
             await session.settle()
             assert session.status == f"photos with {CLIP}: stopped: what was downloaded is kept"
-            assert "press e to download 605 MB" in session.head
+            assert "download 605 MB" in session.head
             assert "e Embed" in session.lines[-1]
 
     async def test_the_jobs_window_tells_it_too(self) -> None:
@@ -302,7 +308,9 @@ class TestDownloading:
         async with explore(ScriptedEngine(photos(600), embedded=[LITE0]), WIDE) as session:
             put_on_disk(monkeypatch, tmp_path)
             await session.press("1", "home", "enter")
-            assert session.head.splitlines()[1] == f"Not embedded with {CLIP} yet: press e to embed 600 images."
+            assert session.head.splitlines()[1].startswith(
+                f"Not embedded with {CLIP} yet: press e to embed 600 images:"
+            )
             assert "on disk" in row_of_clip(session)
 
     async def test_a_library_that_is_missing_is_told_before_anything_is_downloaded(
@@ -317,7 +325,7 @@ class TestDownloading:
         models = catalogue(Family(id="mine", checkpoints=(nameless,)))
         async with explore(ScriptedEngine(photos(100)), MIDDLE, models=models, model="mine") as session:
             assert session.head.splitlines()[1] == (
-                "mine is not on this machine: press e to download its weights and embed 100 images."
+                "mine is not on this machine: press e to download it and embed 100 images: a download of unknown size."
             )
             await session.press("e")
             session.engine.download(0, bytes_total=0, bytes_per_second=0.0, eta_seconds=None)

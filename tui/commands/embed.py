@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from visexplore.core.catalogue import DEFAULT_MODEL
+from visexplore.core.cost import total
 from visexplore.core.explorer import Explorer
 from visexplore.core.messages import EmbedReport
 from visexplore.core.text import count
@@ -31,7 +32,7 @@ def run(
     settings = options.settings()
     output = Output(options, settings)
     explorer = Explorer(settings, device=device, precision=precision, batch_size=batch_size)
-    reports = embed(explorer, spec, models or [DEFAULT_MODEL], options, limit=limit, silent=as_json)
+    reports = embed(explorer, spec, models or [DEFAULT_MODEL], options, limit=limit, silent=as_json, say_costs=True)
     if as_json:
         output.json([report.as_json() for report in reports])
     else:
@@ -56,6 +57,7 @@ def embed(
     *,
     limit: int | None = None,
     silent: bool = False,
+    say_costs: bool = False,
 ) -> list[EmbedReport]:
     """Embed what is missing, showing progress on standard error; Ctrl-C ends it early and keeps what is done.
 
@@ -68,12 +70,15 @@ def embed(
         options: the global options.
         limit: look at the first so many images only.
         silent: show progress on a terminal only.
+        say_costs: say before what each model will cost.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed before anything was embedded.
     """
     checkpoints = [named_model(explorer, model) for model in models]
     names = [checkpoint.key for checkpoint in checkpoints]
+    if say_costs and not silent and not options.quiet:
+        _tell_costs(explorer, spec, names, limit)
     if any(map(is_missing, checkpoints)):
         explorer.dataset(spec)  # whatever else is wrong is told before the download
         for name in names:
@@ -81,7 +86,7 @@ def embed(
         fetch_missing(explorer, checkpoints, options, silent=silent)
     reports = []
     with stop_on_interrupt() as stopped, progress_view(explorer.settings, options, silent=silent) as view:
-        for step in explorer.embed(spec, names, limit=limit, cancelled=stopped):
+        for step in explorer.embed(spec, names, limit=limit, cancelled=stopped, rescan=False):
             if isinstance(step, EmbedReport):
                 reports.append(step)
             else:
@@ -94,6 +99,16 @@ def embed(
     if stopped() and not reports:
         raise KeyboardInterrupt
     return reports
+
+
+def _tell_costs(explorer: Explorer, spec: str, models: Sequence[str], limit: int | None) -> None:
+    rates = explorer.rates()
+    costs = [(model, explorer.cost(spec, model, limit=limit, rates=rates)) for model in models]
+    for model, cost in costs:
+        if cost.images:
+            tell(f"{explorer.row_name(model)} embeds {cost.line()}.")
+    if sum(cost.images > 0 for _, cost in costs) > 1:
+        tell(f"In all: {total([cost for _, cost in costs]).words()}. They share one decode, so less than that.")
 
 
 def _print_report(output: Output, report: EmbedReport, title: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from visexplore.core.catalogue import (
@@ -23,11 +25,14 @@ from visexplore.core.catalogue import (
 )
 from visexplore.core.catalogue import as_json as catalogue_json
 from visexplore.core.catalogue import runs_here as checkpoint_runs_here
+from visexplore.core.cost import embedding_cost
 from visexplore.core.errors import UnknownModel, UserError
 from visexplore.core.text import count
 from visexplore.tui.commands.common import Globals
 from visexplore.tui.commands.output import Cell, Column, Output, plain
 from visexplore.tui.weights import short_status
+
+_COST_OF = 1000  # images
 
 
 def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: bool, wanted: Mapping[str, Any]) -> int:
@@ -56,7 +61,7 @@ def run(options: Globals, *, names: Sequence[str], as_json: bool, runs_here: boo
             if not families:
                 raise entry
         else:
-            _print_entry(output, catalogue, entry, as_json=as_json)
+            _print_entry(output, catalogue, entry, partial(_cost_here, settings.home, catalogue), as_json=as_json)
             return 0
     else:
         filters["text"] = " ".join([*names, wanted["text"]])
@@ -147,7 +152,14 @@ def _missing_library(checkpoint: Checkpoint) -> str:
 # ---- one entry
 
 
-def _print_entry(output: Output, catalogue: Catalogue, entry: Family | Checkpoint, *, as_json: bool) -> None:
+def _print_entry(
+    output: Output,
+    catalogue: Catalogue,
+    entry: Family | Checkpoint,
+    cost_here: Callable[[Checkpoint], str],
+    *,
+    as_json: bool,
+) -> None:
     family = entry if isinstance(entry, Family) else replace(_family_of(catalogue, entry), checkpoints=(entry,))
     if as_json:
         output.json(catalogue_json([family], weights_status))
@@ -156,12 +168,12 @@ def _print_entry(output: Output, catalogue: Catalogue, entry: Family | Checkpoin
         _print_family(output, family)
         if len(family.checkpoints) == 1:
             output.line()
-            _print_checkpoint(output, family.checkpoints[0], family)
+            _print_checkpoint(output, family.checkpoints[0], family, cost_here(family.checkpoints[0]))
         elif family.checkpoints:
             output.line()
             _print_list(output, catalogue, [family])
     else:
-        _print_checkpoint(output, entry, family)
+        _print_checkpoint(output, entry, family, cost_here(entry))
 
 
 def _family_of(catalogue: Catalogue, checkpoint: Checkpoint) -> Family:
@@ -230,7 +242,7 @@ def _print_sources(output: Output, family: Family) -> None:
     output.facts({"seed document errs": family.corrections})
 
 
-def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) -> None:
+def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family, cost: str) -> None:
     output.line(f"{checkpoint.slug}", style="bold")
     output.line()
     rgb = {"mean": checkpoint.mean, "std": checkpoint.std}
@@ -269,12 +281,23 @@ def _print_checkpoint(output: Output, checkpoint: Checkpoint, family: Family) ->
             "download": _with(
                 f"{plain(checkpoint.weights_mb)} MB" if checkpoint.weights_mb else "", checkpoint.weights_mb_source
             ),
+            "cost here": cost,
             "format": checkpoint.weights_format,
             "licence": _with(checkpoint.licence, checkpoint.licence_note),
             "training data": checkpoint.training_data,
             "notes": checkpoint.notes,
         },
     )
+
+
+def _cost_here(home: Path, catalogue: Catalogue, checkpoint: Checkpoint) -> str:
+    """Return what embedding a thousand images costs on this machine, as far as anything was measured on it."""
+    if checkpoint.unreleased:
+        return ""
+    from visexplore.core.embedding.rate import known_rates
+
+    rates = known_rates(home, catalogue, "auto")
+    return embedding_cost(checkpoint, weights_status(checkpoint), _COST_OF, rates).line()
 
 
 def _runs_here(checkpoint: Checkpoint) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,6 +15,7 @@ from textual.widgets import DataTable, Input, Static
 from visexplore.core.catalogue import Catalogue, Checkpoint, Family
 from visexplore.core.messages import CacheState
 from visexplore.core.text import count, cut, printable
+from visexplore.tui.costs import Costs
 from visexplore.tui.messages import ModelChosen
 from visexplore.tui.model_facts import checkpoint_facts, family_facts
 from visexplore.tui.panels.panel import Panel
@@ -49,11 +52,12 @@ class CataloguePanel(Panel):
 
     PARTS = ("#models", "#model-facts")
 
-    def __init__(self, catalogue: Catalogue, weights: Weights) -> None:
+    def __init__(self, catalogue: Catalogue, weights: Weights, costs: Costs) -> None:
         super().__init__(id="catalogue")
         self.border_title = "1 Models"
         self._catalogue = catalogue
         self._weights = weights
+        self._costs = costs
         self._model = ""
         self._states: dict[str, CacheState] = {}
         self._facts_due: Timer | None = None
@@ -116,12 +120,19 @@ class CataloguePanel(Panel):
                 if key == self._facts_of:
                     self._show_facts(key)
 
+    def show_costs(self) -> None:
+        """Show anew what embedding with the model costs whose facts are shown."""
+        if self._facts_of:
+            self._show_facts(self._facts_of)
+
     def show_states(self, states: dict[str, CacheState]) -> None:
         """Mark the models under which the dataset is embedded."""
         changed = {slug for slug in {*states, *self._states} if states.get(slug) != self._states.get(slug)}
         self._states = states
         for slug in changed:
             self._remark(slug)
+        if self._facts_of in changed:
+            self.show_costs()
 
     def _remark(self, slug: str) -> None:
         if slug in self._rows:
@@ -187,7 +198,12 @@ class CataloguePanel(Panel):
         if entry is None:
             return
         family, checkpoint = entry
-        of_checkpoint = checkpoint_facts(checkpoint, self._weights.status(checkpoint)) if checkpoint else ()
+        of_checkpoint: Iterable[Content] = ()
+        if checkpoint is not None:
+            cost = self._costs.of(checkpoint)
+            of_checkpoint = checkpoint_facts(
+                checkpoint, self._weights.status(checkpoint), cost.line() if cost.images else ""
+            )
         self.query_one("#facts", Static).update(Content("\n").join([*of_checkpoint, *family_facts(family)]))
         if key != self._facts_of:
             self.query_one("#model-facts").scroll_home(animate=False)
