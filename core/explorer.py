@@ -26,7 +26,8 @@ from visexplore.core import hub
 from visexplore.core.catalogue import BASELINES, Catalogue, Checkpoint, WeightsStatus, load_catalogue, weights_status
 from visexplore.core.comparison import Comparison, Cost, score_title
 from visexplore.core.cost import EmbeddingCost, KnownRates, embedding_cost
-from visexplore.core.datasets import Dataset, open_dataset
+from visexplore.core.datasets import KINDS, Dataset, open_dataset
+from visexplore.core.datasets.listing import usual_folder
 from visexplore.core.embedding import rate
 from visexplore.core.embedding.bench import Rates, bench
 from visexplore.core.embedding.lane import TICK, Lane
@@ -57,6 +58,7 @@ from visexplore.core.messages import (
     Bottleneck,
     CacheState,
     EmbedReport,
+    KnownDataset,
     ModelResult,
     Neighbour,
     Picture,
@@ -735,6 +737,22 @@ class Explorer:
     def stores(self) -> list[StoreInfo]:
         """Return what is stored below the home folder."""
         return list_stores(self.settings.home)
+
+    def known_datasets(self) -> list[KnownDataset]:
+        """Return the datasets that are embedded, and the published ones that lie in their usual places."""
+        models: dict[str, list[str]] = {}
+        titles: dict[str, str] = {}
+        for store in self.stores():
+            models.setdefault(store.dataset, [])
+            if not store.model.startswith("baseline-"):
+                models[store.dataset].append(store.model)
+            titles[store.dataset] = store.title
+        found = [KnownDataset(spec, titles[spec], tuple(dict.fromkeys(under))) for spec, under in models.items()]
+        for kind in KINDS.values():
+            folder = usual_folder(kind)
+            if folder is not None and f"{kind.prefix}:{folder}" not in models:
+                found.append(KnownDataset(f"{kind.prefix}:{folder}", kind.title, about=f"in {folder}"))
+        return found
 
     def remove_store(self, store: StoreInfo) -> None:
         """Delete the embeddings of one dataset under one recipe.

@@ -175,6 +175,23 @@ class QueryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownDataset:
+    """A dataset that can be opened by name.
+
+    Attributes:
+        spec: opens it.
+        title: its short name.
+        models: that have embedded some of it.
+        about: why it is known, where it is not because of those.
+    """
+
+    spec: str
+    title: str
+    models: tuple[str, ...] = ()
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CacheState:
     """How much of a dataset is embedded under one model: `embedded` and `failed` of `total` images."""
 

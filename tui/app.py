@@ -12,18 +12,27 @@ from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from textual import events, on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
+from textual.command import Provider
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widgets import Static
 
-from visexplore.core.catalogue import OUTSIDE, POOLINGS, Catalogue, Checkpoint, WeightsStatus, load_catalogue
+from visexplore.core.catalogue import (
+    DEFAULT_MODEL,
+    OUTSIDE,
+    POOLINGS,
+    Catalogue,
+    Checkpoint,
+    WeightsStatus,
+    load_catalogue,
+)
 from visexplore.core.engine import (
     AskCacheStates,
     AskPicture,
@@ -51,7 +60,10 @@ from visexplore.core.settings import Settings
 from visexplore.core.text import count, cut, printable
 from visexplore.tui.asks import Asks, Sender
 from visexplore.tui.costs import Costs
+from visexplore.tui.dataset_choices import DatasetChoices
 from visexplore.tui.gallery import Gallery
+from visexplore.tui.guide import Guide
+from visexplore.tui.hints import Situation
 from visexplore.tui.job_queue import Change, JobQueue
 from visexplore.tui.jobs import Job
 from visexplore.tui.keys import KEYS, PANEL_ACTIONS
@@ -61,9 +73,10 @@ from visexplore.tui.panels.datasets import DatasetPanel
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.panels.query import QueryPanel
 from visexplore.tui.pictures import Pictures, hand_picture
+from visexplore.tui.session_state import Sessions, SessionState
 from visexplore.tui.terminal import Terminal, drain
 from visexplore.tui.text_search import TextModels, takes_text, why_not
-from visexplore.tui.theme import DARK, LIGHT, MUTED
+from visexplore.tui.theme import MUTED, THEMES, theme_for
 from visexplore.tui.weights import Weights, what_a_query_from_outside_costs, what_embedding_costs
 from visexplore.tui.widgets.keys_line import KeysLine
 from visexplore.tui.widgets.picture import Words
@@ -76,6 +89,8 @@ if TYPE_CHECKING:
 
 # The windows of tui.screens are imported where they are opened: none is open at the first paint.
 
+_FOCUS_OF = {"catalogue": "#models", "dataset": "#thumbnails", "query": "#strip"}
+"""What has the focus at the start, by the panel that is active then."""
 # Datasets up to this size are embedded without being asked, with a small model: it takes a minute on two cores.
 AUTO_EMBED_AT_START = 3000
 AUTO_EMBED_ON_SWITCH = 500
@@ -86,7 +101,20 @@ WIDE_FROM = 140
 SMALLEST = (60, 18)
 _ZOOM_PIXELS, _QUERY_PIXELS = 1400, 512
 _MOST_RESTARTS = 3
+_REMEMBER_EVERY = 1.0  # seconds
 _SLOW = 0.3  # seconds after which a search says what it waits for
+
+
+def _model_commands() -> type[Provider]:
+    from visexplore.tui.palette import ModelCommands
+
+    return ModelCommands
+
+
+def _dataset_commands() -> type[Provider]:
+    from visexplore.tui.palette import DatasetCommands
+
+    return DatasetCommands
 
 
 class _Main(Screen[object]):
@@ -110,6 +138,8 @@ class VisexploreApp(App[int]):
         terminal: how pictures are drawn.
         spec: of the dataset to open.
         model: name of the first model.
+        settings: look, keys and hints; without them the defaults, and no hints.
+        sessions: what is remembered of datasets.
 
     Raises:
         UnknownModel: there is no model of that name.
@@ -121,8 +151,19 @@ class VisexploreApp(App[int]):
     # Not the first widget, as Textual has it: we would follow the focus to its panel.
     AUTO_FOCUS = "#strip, ModalScreen *"
     BINDINGS: ClassVar[list[BindingType]] = list(KEYS)
+    COMMANDS = App.COMMANDS | {_model_commands, _dataset_commands}
 
-    def __init__(self, engine: EngineLink, catalogue: Catalogue, terminal: Terminal, spec: str, model: str) -> None:
+    def __init__(
+        self,
+        engine: EngineLink,
+        catalogue: Catalogue,
+        terminal: Terminal,
+        spec: str,
+        model: str,
+        *,
+        settings: Settings | None = None,
+        sessions: Sessions | None = None,
+    ) -> None:
         super().__init__()
         self.engine = engine
         self.terminal = terminal
@@ -140,20 +181,30 @@ class VisexploreApp(App[int]):
         self._search = self._states_ticket = 0
         self._outside_search = 0  # ticket of the unanswered search with a query from outside
         self._place = -1  # in the dataset, of the last query that was one of its images
-        self._weights = Weights()
+        self.weights = self._weights = Weights()
         self._costs = Costs(self._weights)
+        self.sessions = sessions or Sessions()
         self._remarks: set[tuple[str, str]] = set()  # that were told
         self._answered: tuple[str, Query, int] | None = None
         self._asks = Asks(engine)
+        self.dataset_choices = DatasetChoices(self._asks, self.sessions)
+        self._own_keys = settings.keys if settings else {}
+        self._guide = Guide(self.sessions, self._own_keys, is_on=settings is not None and settings.hints)
         self._asked_states = 0.0
         self._deaths: list[float] = []
         self._shows_stop = False  # in the footer
-        self._active = "query"  # id of the panel that has the focus
+        session = self.sessions.recall(spec)
+        self._active = session.panel if session and session.panel in _FOCUS_OF else "query"  # panel with the focus
         self._engine_is_down = False
         self._is_new = True  # the dataset: nothing is known yet of what is embedded
-        for theme in (DARK, LIGHT):
+        for theme in THEMES.values():
             self.register_theme(theme)
-        self.theme = DARK.name  # here, because a change of it later makes the whole style sheet anew
+        # Here, because a change of it later makes the whole style sheet anew.
+        self.theme = theme_for(settings.theme if settings else "auto", terminal.color).name
+        if settings is not None and settings.keys:
+            from visexplore.tui.keymap import keymap
+
+            self.set_keymap(keymap(settings))
 
     # The terminal's focus: Textual would paint the whole screen, with all pictures, each time it comes or goes.
     app_focus = Reactive(True, compute=False, repaint=False)
@@ -162,7 +213,9 @@ class VisexploreApp(App[int]):
 
     def get_default_screen(self) -> Screen[object]:
         """Begin with the layout that fits, which is cheaper than changing to it."""
-        return _Main(id="_default", classes="wide" if self.terminal.columns >= WIDE_FROM else "narrow")
+        screen = _Main(id="_default", classes="wide" if self.terminal.columns >= WIDE_FROM else "narrow")
+        screen.AUTO_FOCUS = _FOCUS_OF[self._active]  # type: ignore[misc]  # of this one screen
+        return screen
 
     def compose(self) -> ComposeResult:
         """Lay the panels between a line of state above and below."""
@@ -185,6 +238,7 @@ class VisexploreApp(App[int]):
         self._panel(CataloguePanel).show_model(self.model)
         self._show_top()
         self._status_line.show_text("Starting the engine ...")
+        self._show_hint()
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -197,6 +251,8 @@ class VisexploreApp(App[int]):
         self._start_engine()
         # Imports what pictures need, which takes too long to do it between two keys.
         threading.Thread(target=graphics.install, args=(self.terminal,), daemon=True).start()
+        threading.Thread(target=self.sessions.read_all, daemon=True).start()
+        self.set_interval(_REMEMBER_EVERY, self._remember)
 
     def receive(self, event: Event) -> None:
         """Take an event of the engine, from whichever thread."""
@@ -245,6 +301,7 @@ class VisexploreApp(App[int]):
         self._active = panel.id or ""
         self._show_panels()
         self._show_top()
+        self._show_hint()
 
     def _show_panels(self) -> None:
         """Show all panels where there is room, else the active one.
@@ -342,7 +399,7 @@ class VisexploreApp(App[int]):
         if known is None or known.spec != gallery.spec or target is None:
             self.states = {}
             self._is_new = True
-            self._choose_query(0)
+            self._choose_first_query()
         elif target.path and not target.image_id:
             self._ask_outside_picture(target)
         elif target.image_id and target.image_id not in gallery.position_of:
@@ -368,6 +425,7 @@ class VisexploreApp(App[int]):
         result = event.result.results[0]
         self._answered = (self.model, self.target, result.gallery)
         self._panel(QueryPanel).show_result(self.spec, self.target, result)
+        self._show_hint()
 
     def _was_left_meanwhile(self, ticket: int) -> bool:
         """Whether an answer is to a query from outside that nobody asks any more; the one that waited for it is asked.
@@ -499,6 +557,53 @@ class VisexploreApp(App[int]):
         self._set_target(Query(image_id=self.gallery.image_ids[position], label=self.gallery.label(position)))
         self._panel(DatasetPanel).show_query(position)
 
+    def _choose_first_query(self) -> None:
+        """Go on where the dataset was left, as far as that is still there."""
+        gallery = self.gallery
+        session = self.sessions.recall(gallery.spec) if gallery else None
+        if gallery is None or session is None:
+            self._choose_query(0)
+            return
+        browser = self._panel(DatasetPanel)
+        browser.browse(session.label, session.words)
+        if session.text and takes_text(self._checkpoints[self.model]):
+            self._set_target(Query(text=session.text))
+        elif session.path:
+            self._set_target(Query(path=session.path))
+        else:
+            self._choose_query(gallery.position_of.get(session.image_id, 0))
+            browser.show_query(self._place, even_if_browsing=True)
+
+    def _remember(self) -> None:
+        """Keep where the user is, for the next start."""
+        gallery, target = self.gallery, self.target or Query()
+        if gallery is None or not self.is_running:
+            return
+        known = self.sessions.recall(gallery.spec)
+        browser = self._panel(DatasetPanel)
+        path = "" if target.image_id else target.path
+        if path and not path.startswith(("http:", "https:")):
+            path = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - Path fails for unknown users
+        self.sessions.keep(
+            SessionState(
+                gallery.spec,
+                gallery.title,
+                self._model_name,
+                target.image_id,
+                path,
+                target.text,
+                self._active,
+                browser.label,
+                browser.words,
+                known.others if known else {},
+            )
+        )
+
+    def exit(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 - as Textual has it
+        """Leave, and keep where the user was."""
+        self._remember()
+        super().exit(*arguments, **more)
+
     def _set_target(self, target: Query) -> None:
         self.target = target
         if target.path and not target.image_id:
@@ -595,6 +700,10 @@ class VisexploreApp(App[int]):
         self._use_model(message.model)
         if self.screen_stack[0].has_class("narrow"):
             self._show_panel(self._panel(QueryPanel))  # what the choice leads to is nowhere else to be seen
+
+    def use_model(self, model: str) -> None:
+        """Make a model the current one."""
+        self._use_model(model)
 
     def _use_model(self, model: str) -> None:
         try:
@@ -712,19 +821,18 @@ class VisexploreApp(App[int]):
         )
 
     def action_open_dataset(self) -> None:
-        """Ask for another folder of images."""
-
-        def opened(name: str | None) -> None:
-            if name:
-                path = os.path.expanduser(name)  # noqa: PTH111 - Path.expanduser fails where `~name` is unknown
-                self._open(name if name == "sample" else str(Path(path).absolute()))
-
-        from visexplore.tui.screens.ask import Ask
+        """Ask for another dataset."""
+        from visexplore.tui.screens.open_dataset import OpenDataset
 
         self.push_screen(
-            Ask("Open a dataset", "A folder of images, or `sample`. Enter opens, Esc leaves.", "~/photos"),
-            opened,
+            OpenDataset(self.dataset_choices, self.spec), lambda spec: self.open_dataset(spec) if spec else None
         )
+
+    def open_dataset(self, spec: str) -> None:
+        """Open another dataset, of any kind; a relative path begins here."""
+        self._remember()
+        is_path = spec.startswith((".", "/", "~")) or not (spec == "sample" or ":" in spec)
+        self._open(os.path.abspath(os.path.expanduser(spec)) if is_path else spec)  # noqa: PTH100, PTH111
 
     # ---- embedding
 
@@ -793,6 +901,7 @@ class VisexploreApp(App[int]):
             self.jobs.cancel(job.ticket)
 
     def _show_status(self) -> None:
+        self._show_hint()
         line = self._status_line
         if self._engine_is_down:
             line.show_text("The engine is down: press e to start it again.", "$text-error")
@@ -944,40 +1053,62 @@ class VisexploreApp(App[int]):
         """Show all keys."""
         from visexplore.tui.screens.help import Help
 
-        keys: dict[str, str] = {}
-        for binding in KEYS:
-            shown = {"[ ]": "]"}.get(binding.key_display or "", binding.key_display) or binding.key.replace(
-                "shift+tab", "Shift-Tab"
-            ).replace("tab", "Tab")
-            keys[shown] = f"{keys[shown]}; {binding.tooltip}" if shown in keys else binding.tooltip
-        keys["Ctrl+P"] = "every command, by typing a part of its name"
-        self.push_screen(Help(list(keys.items())))
+        self.push_screen(Help(self._active, self._own_keys))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Put every action into the command palette."""
+        from visexplore.tui.keymap import called, keys_by_id
+
+        keys = keys_by_id(KEYS, self._own_keys)
         for binding in KEYS:
-            if self._is_possible(binding.action.split("(")[0]):
+            action = binding.action.split("(")[0]
+            if self._is_possible(action) and (screen is self.screen_stack[0] or action not in PANEL_ACTIONS):
                 yield SystemCommand(
                     binding.tooltip[:1].upper() + binding.tooltip[1:],
-                    f"key {binding.key_display or binding.key}",
+                    f"key {' '.join(called(key) for key in keys[binding.id or ''])}",
                     lambda action=binding.action: self.call_later(self.run_action, action),
                 )
-        for theme in (DARK, LIGHT):
-            yield SystemCommand(
-                f"Use the {'dark' if theme.dark else 'light'} theme", "", partial(setattr, self, "theme", theme.name)
-            )
+        for name, theme in THEMES.items():
+            yield SystemCommand(f"Use the {name.words} theme", "", partial(setattr, self, "theme", theme.name))
         yield SystemCommand("Use another theme", "all that Textual has", self.action_change_theme)
+
+    # ---- hints
+
+    async def run_action(self, action: Any, *arguments: Any, **more: Any) -> bool:  # noqa: ANN401 - as Textual has it
+        """Do what a key asks for, and suggest that key no more."""
+        done = await super().run_action(action, *arguments, **more)
+        if done and isinstance(action, str) and self._guide.learn(action, self._active):
+            self._show_hint()
+        return done
+
+    def _show_hint(self) -> None:
+        if not self._guide.is_on:
+            return
+        neighbours, job = self._panel(QueryPanel).neighbours, self._open_job(self.model)
+        now = Situation(
+            panel=self._active,
+            has_neighbours=bool(neighbours),
+            is_working=self.gallery is None or self._is_new or job is not None,
+            embedded=len(self._embedded_models()),
+            models=len(self._models_at_hand()) if neighbours else 1,
+            is_outside=self.target is not None and not self.target.image_id,
+        )
+        self._status_line.show_hint(self._guide.hint(now))
 
 
 def run(settings: Settings, spec: str, terminal: Terminal, model: str, device: str = "auto") -> int:
     """Open the explorer and stay until the user leaves; returns the exit code.
 
+    Without a `model` it begins with the one that the dataset was left with.
+
     Raises:
-        UnknownModel, CatalogueError, StorageError: before the screen is taken.
+        UnknownModel, SettingsError, CatalogueError, StorageError: before the screen is taken.
     """
     catalogue = load_catalogue(settings.models_file)
     engine = Engine(settings, lambda event: None, device)
-    app = VisexploreApp(engine, catalogue, terminal, spec, model)
+    sessions = Sessions(settings.sessions)
+    model = model or _first_model(settings, catalogue, sessions.recall(spec))
+    app = VisexploreApp(engine, catalogue, terminal, spec, model, settings=settings, sessions=sessions)
     engine.on_event = app.receive
     engine.check_log()
     if not terminal.answered:
@@ -985,4 +1116,17 @@ def run(settings: Settings, spec: str, terminal: Terminal, model: str, device: s
     try:
         return app.run() or 0
     finally:
+        sessions.close()
         engine.stop()
+
+
+def _first_model(settings: Settings, catalogue: Catalogue, session: SessionState | None) -> str:
+    """Return the model that the dataset was left with, if there still is one of that name, or the usual one."""
+    if session is not None and session.model:
+        try:
+            catalogue.resolve(session.model)
+        except UnknownModel:
+            pass
+        else:
+            return session.model
+    return settings.model or DEFAULT_MODEL

@@ -11,15 +11,20 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from visexplore.core.errors import UserError
-from visexplore.tui.commands.common import Globals, guard, look_at_terminal, tell
-from visexplore.tui.terminal import Color, Graphics, apply_color
+from visexplore.core.errors import UserError, VisexploreError
+from visexplore.core.settings import Settings
+from visexplore.tui.commands.common import Globals, guard, in_config, look_at_terminal, tell
+from visexplore.tui.terminal import Color, Graphics, apply_color, is_served
+from visexplore.tui.theme_names import ThemeName
 
-COMMANDS = ("explore", "models", "datasets", "embed", "query", "compare", "report", "bench", "cache", "doctor")
+COMMANDS = (
+    "explore", "models", "datasets", "embed", "query", "compare", "report", "bench", "cache", "doctor", "config",
+    "serve",
+)  # fmt: skip
 
 _WITH_VALUE = {
     "-m": "model",
@@ -28,10 +33,11 @@ _WITH_VALUE = {
     "--home": "home",
     "--graphics": "graphics",
     "--color": "color",
+    "--theme": "theme",
 }
 _REPEATED = {"--trust-remote-code": "trusted_code"}
 _FLAGS = {"--offline": "offline", "--quiet": "quiet", "--verbose": "verbose"}
-_CHOICES = {"graphics": ("auto", *Graphics), "color": ("auto", *Color)}
+_CHOICES = {"graphics": ("auto", *Graphics), "color": ("auto", *Color), "theme": ("auto", *ThemeName)}
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell(f"Error: {mistake}")
         return mistake.exit_code
     if line.plain and not line.command:
-        spec = line.words[0] if line.words else "sample"
+        spec = line.words[0] if line.words else ""
         model, device = line.options.pop("model", ""), line.options.pop("device", "auto")
         options = Globals(**line.options)
         return guard(lambda: explore(spec, model, device, options), options)
@@ -107,8 +113,8 @@ def explore(spec: str, model: str, device: str, options: Globals) -> int:
     """Open the explorer, after looking for what is wrong with the call while it can still be told in a line.
 
     Args:
-        spec: names the dataset.
-        model: name of the model to begin with; empty for the default.
+        spec: names the dataset; empty for the one of the settings, or the sample.
+        model: name of the model to begin with; empty for the one that was used last, or the default.
         device: to embed on.
         options: the global options.
 
@@ -116,24 +122,13 @@ def explore(spec: str, model: str, device: str, options: Globals) -> int:
         UserError: there is no such dataset or model, or no terminal.
         EmptyDataset, SettingsError, CatalogueError, StorageError: see there.
     """
-    if spec != "sample" and not os.path.isdir(os.path.expanduser(spec)):  # noqa: PTH111, PTH112 - as `open_dataset`
-        from visexplore.core.datasets import open_dataset
-
-        open_dataset(
-            spec, offline=options.settings().offline
-        )  # knows all kinds of datasets, and says what is wrong with this one
-    if not (os.isatty(0) and os.isatty(1)):
+    settings = options.settings()
+    spec = check(spec, model, settings)
+    if not is_served() and not (os.isatty(0) and os.isatty(1)):
         raise UserError(
             "The explorer needs a terminal for its input and its output",
             "In scripts and pipes use `visexplore embed` and `visexplore query`.",
         )
-    settings = options.settings()
-    from visexplore.core.catalogue import DEFAULT_MODEL
-
-    if model:
-        from visexplore.core.catalogue import load_catalogue
-
-        load_catalogue(settings.models_file).resolve(model)
     terminal = look_at_terminal(settings)
     apply_color(terminal.color)
     # Importing and composing makes objects that stay: looking through them for garbage again and again takes a fifth of
@@ -141,7 +136,57 @@ def explore(spec: str, model: str, device: str, options: Globals) -> int:
     gc.disable()
     from visexplore.tui.app import run
 
-    return run(settings, spec, terminal, model or DEFAULT_MODEL, device)
+    return run(settings, spec, terminal, model, device)
+
+
+def check(spec: str, model: str, settings: Settings) -> str:
+    """Say what is wrong with a dataset or a model to explore while it can be told in a line.
+
+    Args:
+        spec: names the dataset; empty for the one of the settings, or the sample.
+        model: to begin with; empty for none in particular.
+        settings: of the run.
+
+    Returns:
+        The dataset as it calls itself.
+
+    Raises:
+        UserError: there is no such dataset, model or key.
+    """
+    if model:
+        _resolve(model, settings)
+    elif settings.model:
+        _say_where(settings, "model", lambda: _resolve(settings.model, settings))
+    if settings.keys:
+        from visexplore.tui.keymap import keymap
+
+        keymap(settings)
+    if spec or not settings.dataset:
+        return _full_spec(spec or "sample", settings)
+    return _say_where(settings, "dataset", lambda: _full_spec(settings.dataset, settings))
+
+
+def _say_where[T](settings: Settings, key: str, action: Callable[[], T]) -> T:
+    try:
+        return action()
+    except VisexploreError as error:
+        raise in_config(settings, key, error) from error
+
+
+def _resolve(model: str, settings: Settings) -> None:
+    from visexplore.core.catalogue import load_catalogue
+
+    load_catalogue(settings.models_file).resolve(model)
+
+
+def _full_spec(spec: str, settings: Settings) -> str:
+    if spec == "sample":
+        return spec
+    if os.path.isdir(folder := os.path.expanduser(spec)):  # noqa: PTH111, PTH112 - as `open_dataset`
+        return os.path.abspath(folder)  # noqa: PTH100 - pathlib resolves nothing of this
+    from visexplore.core.datasets import open_dataset  # knows all kinds, and says what is wrong with this one
+
+    return open_dataset(spec, offline=settings.offline).spec
 
 
 def _mistyped_command(word: str) -> UserError | None:

@@ -421,6 +421,33 @@ def detect(
     )
 
 
+def is_served(env: Mapping[str, str] | None = None) -> bool:
+    """Whether the explorer runs for a browser, without any terminal to ask."""
+    return "web_driver" in (os.environ if env is None else env).get("TEXTUAL_DRIVER", "")
+
+
+def served(
+    graphics: Graphics | Literal["auto"] = "auto",
+    color: Color | Literal["auto"] = "auto",
+    env: Mapping[str, str] | None = None,
+) -> Terminal:
+    """Return what the browser's page shows: half blocks unless told otherwise, in all colours."""
+    env = os.environ if env is None else env
+    cell_width, cell_height = cell if all(cell := _served_cell(env)) else _DEFAULT_CELL
+    why = "asked for", "in a browser"
+    return Terminal(
+        columns=_number(env, "COLUMNS") or 80,
+        rows=_number(env, "ROWS") or 24,
+        cell_width=cell_width,
+        cell_height=cell_height,
+        name="browser",
+        graphics=Graphics.HALFBLOCK if graphics == "auto" else graphics,
+        graphics_reason=why[graphics == "auto"],
+        color=Color.TRUECOLOR if color == "auto" else color,
+        color_reason=why[color == "auto"],
+    )
+
+
 def _window(env: Mapping[str, str]) -> tuple[int, int, tuple[int, int]]:
     """Return columns, rows and the pixels of a cell as the kernel knows them; zeros for unknown pixels."""
     rows = columns = width = height = 0

@@ -7,6 +7,7 @@ connection closes.
 from visexplore.core.engine.client import Engine
 from visexplore.core.engine.protocol import (
     AskCacheStates,
+    AskDatasets,
     AskPicture,
     AskQuestion,
     AskRates,
@@ -17,6 +18,7 @@ from visexplore.core.engine.protocol import (
     Compare,
     Compared,
     DatasetOpened,
+    DatasetsKnown,
     Died,
     Embed,
     Event,
@@ -43,6 +45,7 @@ from visexplore.core.engine.protocol import (
 
 __all__ = [
     "AskCacheStates",
+    "AskDatasets",
     "AskPicture",
     "AskQuestion",
     "AskRates",
@@ -53,6 +56,7 @@ __all__ = [
     "Compare",
     "Compared",
     "DatasetOpened",
+    "DatasetsKnown",
     "Died",
     "Embed",
     "Engine",

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from visexplore.core.comparison import Comparison
 from visexplore.core.cost import KnownRates
 from visexplore.core.errors import EngineDied, VisexploreError
-from visexplore.core.messages import CacheState, EmbedReport, ModelResult, Picture, Progress, QueryResult
+from visexplore.core.messages import (
+    CacheState,
+    EmbedReport,
+    KnownDataset,
+    ModelResult,
+    Picture,
+    Progress,
+    QueryResult,
+)
 
 if TYPE_CHECKING:
     from visexplore.core.evaluation.tournament import Question, Standing
@@ -31,6 +39,13 @@ class AskCacheStates:
 
     ticket: int
     spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskDatasets:
+    """Which datasets can be opened by name."""
+
+    ticket: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +221,14 @@ class CacheStates:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetsKnown:
+    """The answer to `AskDatasets`."""
+
+    ticket: int
+    datasets: tuple[KnownDataset, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PictureMade:
     """The answer to `AskThumbnail` and `AskPicture`."""
 
@@ -297,9 +320,9 @@ class Died:
 JobRequest = Embed | Compare
 Request = (
     OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskQuestion
-    | CastVote | JobRequest | Cancel | Pause | Resume | Reorder | AskRates
+    | CastVote | JobRequest | Cancel | Pause | Resume | Reorder | AskRates | AskDatasets
 )  # fmt: skip
 Event = (
     Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | QuestionAsked | JobProgress
-    | JobDone | JobPaused | RatesKnown | Failed | Died
+    | JobDone | JobPaused | RatesKnown | DatasetsKnown | Failed | Died
 )  # fmt: skip

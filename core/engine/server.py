@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from visexplore.core.engine.job_queue import JobQueue
 from visexplore.core.engine.protocol import (
     AskCacheStates,
+    AskDatasets,
     AskPicture,
     AskQuestion,
     AskRates,
@@ -31,6 +32,7 @@ from visexplore.core.engine.protocol import (
     Compare,
     Compared,
     DatasetOpened,
+    DatasetsKnown,
     Embed,
     Event,
     Exported,
@@ -103,8 +105,8 @@ class _Server:
         ):
             # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
             self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
-        elif isinstance(request, SearchMany | AskQuestion | CastVote):
-            # The first time, all embeddings of several models are read.
+        elif isinstance(request, SearchMany | AskQuestion | CastVote | AskDatasets):
+            # The first time, all embeddings of several models are read; folders may be on a slow disk.
             self._comparing.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
         else:
             self._guard(request.ticket, lambda: self._tell(self._answer(request)))
@@ -146,6 +148,8 @@ class _Server:
                 return CacheStates(request.ticket, request.spec, tuple(explorer.cache_states(request.spec)))
             case AskRates():
                 return RatesKnown(request.ticket, explorer.rates())
+            case AskDatasets():
+                return DatasetsKnown(request.ticket, tuple(explorer.known_datasets()))
             case AskThumbnail():
                 return PictureMade(request.ticket, explorer.thumbnail(request.spec, request.image_id))
             case AskPicture():

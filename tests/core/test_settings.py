@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from visexplore.core.errors import SettingsError
-from visexplore.core.settings import load_settings
+from visexplore.core.settings import CONFIG_KEYS, explain_settings, load_settings
 
 
 @pytest.fixture
@@ -95,3 +95,36 @@ def test_all_files_are_below_the_home(config: Path) -> None:
     assert all(place.is_relative_to("/vis") for place in places)
     assert len({os.fspath(place) for place in places}) == 3
     assert settings.models_file == config.with_name("models.toml")
+
+
+def test_a_mistake_is_named_with_its_line(config: Path) -> None:
+    config.write_text('home = "/vis"\n\ntheme = 3\n')
+    with pytest.raises(SettingsError, match="line 3: 'theme' must be a str, not 3"):
+        load_settings()
+
+
+def test_keys_are_a_table_of_texts(config: Path) -> None:
+    config.write_text('[keys]\nnext_image = "n,space"\nembed = 5\n')
+    with pytest.raises(SettingsError, match="line 3: the keys of 'embed' must be written in quotes, not 5"):
+        load_settings()
+    config.write_text('[keys]\nnext_image = "n,space"\n')
+    assert load_settings().keys == {"next_image": "n,space"}
+
+
+def test_the_origin_of_each_setting_is_told(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text('# look\ntheme = "light"\nhints = false\n')
+    monkeypatch.setenv("VISEXPLORE_HOME", "/from/environment")
+    explained = explain_settings(graphics="text")
+    assert explained["theme"] == ("light", "config.toml, line 2")
+    assert explained["hints"] == (False, "config.toml, line 3")
+    assert explained["home"] == (Path("/from/environment"), "VISEXPLORE_HOME")
+    assert explained["graphics"] == ("text", "command line")
+    assert explained["thumbnails_mb"] == (500, "default")
+
+
+def test_what_is_explained_is_what_is_loaded(config: Path) -> None:
+    config.write_text('theme = "light"\nmodel = "clip-vit-b32"\n[keys]\nembed = "E"\n')
+    settings, explained = load_settings(), explain_settings()
+    assert {name: value for name, (value, _) in explained.items()} == {
+        name: getattr(settings, name) for name in CONFIG_KEYS
+    }

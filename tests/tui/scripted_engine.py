@@ -11,7 +11,7 @@ import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Sized
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from visexplore.core.catalogue import Catalogue, Checkpoint, Family, Paper, Seed
 from visexplore.core.cost import KnownRates
 from visexplore.core.engine import (
     AskCacheStates,
+    AskDatasets,
     AskPicture,
     AskRates,
     AskThumbnail,
@@ -42,6 +43,7 @@ from visexplore.core.engine import (
     Compare,
     Compared,
     DatasetOpened,
+    DatasetsKnown,
     Died,
     Embed,
     Event,
@@ -65,6 +67,7 @@ from visexplore.core.errors import EngineDied, UnknownDataset, VisexploreError
 from visexplore.core.messages import (
     CacheState,
     EmbedReport,
+    KnownDataset,
     ModelResult,
     Neighbour,
     Picture,
@@ -73,8 +76,10 @@ from visexplore.core.messages import (
     QueryResult,
     SkippedImage,
 )
+from visexplore.core.settings import Settings
 from visexplore.tui.app import VisexploreApp
 from visexplore.tui.panels.panel import Panel
+from visexplore.tui.session_state import Sessions
 from visexplore.tui.terminal import Color, Graphics, Terminal
 from visexplore.tui.widgets.picture_grid import PictureGrid, Strip
 
@@ -327,6 +332,9 @@ class ScriptedEngine:
                 self.on_event(self._open(request))
             case AskCacheStates():
                 self.on_event(CacheStates(request.ticket, request.spec, self._states(request.spec)))
+            case AskDatasets():
+                known = (KnownDataset(dataset.spec, dataset.title, (LITE0,)) for dataset in self.datasets.values())
+                self.on_event(DatasetsKnown(request.ticket, tuple(known)))
             case AskThumbnail():
                 self.on_event(self._picture(request.ticket, request.spec, request.image_id, 48))
             case AskPicture():
@@ -421,10 +429,21 @@ def make_app(
     model: str = LITE0,
     graphics: Graphics = Graphics.TEXT,
     models: Catalogue | None = None,
+    settings: Settings | None = None,
+    sessions: Sessions | None = None,
+    color: Color = Color.TRUECOLOR,
 ) -> VisexploreApp:
     """Return the app with a scripted engine, on the engine's first dataset."""
     spec = spec or next(iter(engine.datasets), SPEC)
-    app = VisexploreApp(engine, models or catalogue(), terminal(graphics), spec, model)
+    app = VisexploreApp(
+        engine,
+        models or catalogue(),
+        replace(terminal(graphics), color=color),
+        spec,
+        model,
+        settings=settings,
+        sessions=sessions,
+    )
     engine.on_event = app.receive
     return app
 

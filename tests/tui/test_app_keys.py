@@ -1013,7 +1013,7 @@ class TestHelp:
                 assert isinstance(binding, Binding)
                 assert binding.tooltip in words
             keys = {line.split("  ")[1] for line in listed.splitlines() if line.startswith("  ")}
-            expected = {"1", "2", "3", "Tab", "Shift-Tab", "[", "]", *"mnpretzo/gJD?q", "Ctrl+P"}
+            expected = {"1", "2", "3", "Tab", "Shift-Tab", "[", "]", *"mnpretzo/gJD?q", "Ctrl-P"}
             assert expected <= keys
 
     @pytest.mark.parametrize("key", ["escape", "q", "question_mark", "enter"])

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Literal
 
 from visexplore.core.errors import SettingsError, UserError, VisexploreError
-from visexplore.core.settings import Settings, load_settings
-from visexplore.tui.terminal import Color, Graphics, Terminal, detect
+from visexplore.core.settings import Settings, config_line, load_settings
+from visexplore.tui.terminal import Color, Graphics, Terminal, detect, is_served, served
+from visexplore.tui.theme_names import ThemeName
 
 INTERRUPTED = 128 + 2  # what shells report for a program ended by Ctrl-C, and by a closed pipe
 BROKEN_PIPE = 128 + 13
@@ -34,6 +35,7 @@ class Globals:
         offline: open no socket.
         graphics: picture protocol.
         color: colour depth.
+        theme: look of the explorer.
         quiet: no progress and no notes.
         verbose: tracebacks, and lists in full.
         trusted_code: hub repositories whose own Python code may run.
@@ -46,6 +48,7 @@ class Globals:
     quiet: bool = False
     verbose: bool = False
     trusted_code: tuple[str, ...] = ()
+    theme: str | None = None
 
     def over(self, before: Globals) -> Globals:
         """Return these options, completed by those that stood before the command."""
@@ -57,6 +60,7 @@ class Globals:
             quiet=self.quiet or before.quiet,
             verbose=self.verbose or before.verbose,
             trusted_code=(*before.trusted_code, *self.trusted_code),
+            theme=self.theme or before.theme,
         )
 
     def settings(self) -> Settings:
@@ -69,10 +73,16 @@ class Globals:
         home = Path(os.path.expanduser(self.home)) if self.home else None  # noqa: PTH111 - fails for unknown users
         _check_repositories(self.trusted_code)
         settings = load_settings(
-            home, offline=self.offline, graphics=self.graphics, color=self.color, trusted_code=self.trusted_code
+            home,
+            offline=self.offline,
+            graphics=self.graphics,
+            color=self.color,
+            theme=self.theme,
+            trusted_code=self.trusted_code,
         )
-        _choice(settings.graphics, Graphics, "graphics")
-        _choice(settings.color, Color, "color")
+        _choice(settings, "graphics", Graphics)
+        _choice(settings, "color", Color)
+        _choice(settings, "theme", ThemeName)
         return settings
 
 
@@ -87,19 +97,28 @@ def _check_repositories(names: tuple[str, ...]) -> None:
 
 
 def look_at_terminal(settings: Settings, *, pictures: bool = True) -> Terminal:
-    """Find out what the terminal can show; it is sent a query only where pictures are wanted."""
-    graphics = _choice(settings.graphics, Graphics, "graphics") if pictures else Graphics.TEXT
-    return detect(graphics, _choice(settings.color, Color, "color"))
+    """Find out what the terminal can show; it is sent a query only where pictures are wanted and one is there."""
+    graphics = _choice(settings, "graphics", Graphics) if pictures else Graphics.TEXT
+    color = _choice(settings, "color", Color)
+    return served(graphics, color) if is_served() else detect(graphics, color)
 
 
-def _choice[T: (Graphics, Color)](name: str, kind: type[T], key: str) -> T | Literal["auto"]:
+def _choice[T: (Graphics, Color, ThemeName)](settings: Settings, key: str, kind: type[T]) -> T | Literal["auto"]:
+    name = getattr(settings, key)
     if name == "auto":
         return "auto"
     try:
         return kind(name)
     except ValueError as error:
         known = ", ".join(member.value for member in kind)
-        raise SettingsError(f"'{name}' in config.toml is no value of `{key}`", f"It can be auto, {known}.") from error
+        mistake = SettingsError(f"'{name}' in config.toml is no value of `{key}`", f"It can be auto, {known}.")
+        raise in_config(settings, key, mistake) from error
+
+
+def in_config(settings: Settings, key: str, error: VisexploreError) -> SettingsError:
+    """Return an error as one of the configuration file's, with the line of what led to it."""
+    file = settings.config_file
+    return SettingsError(f"{file}, line {config_line(file, key)}: {error.message}", error.hint)
 
 
 def tell(text: str) -> None:

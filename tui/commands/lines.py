@@ -65,6 +65,10 @@ def _globals(
         Literal["auto", "truecolor", "256", "16", "none"] | None,
         typer.Option("--color", help="How many colours the terminal has."),
     ] = None,
+    theme: Annotated[
+        Literal["auto", "dark", "light", "high-contrast-dark", "high-contrast-light"] | None,
+        typer.Option("--theme", help="How the explorer looks."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Tracebacks, and lists in full.")] = False,
     trust_remote_code: Annotated[
@@ -81,7 +85,7 @@ def _globals(
     ] = False,
 ) -> Globals:
     del version  # its callback has acted on it
-    return Globals(home, offline, graphics, color, quiet, verbose, tuple(trust_remote_code or ()))
+    return Globals(home, offline, graphics, color, quiet, verbose, tuple(trust_remote_code or ()), theme)
 
 
 _GLOBALS = inspect.signature(_globals, eval_str=True).parameters
@@ -158,7 +162,7 @@ DatasetArgument = typer.Argument(metavar="DATASET", help="A folder of images, or
 @_command("explore")
 def _explore(
     options: Globals,
-    dataset: Annotated[str, DatasetArgument] = "sample",
+    dataset: Annotated[str, DatasetArgument] = "",
     model: Annotated[
         str,
         typer.Option("-m", "--model", metavar="MODEL", help="The model to begin with.", show_default=False),
@@ -169,6 +173,36 @@ def _explore(
     from visexplore.tui.cli import explore
 
     return explore(dataset, model, device, options)
+
+
+@_command("serve")
+def _serve(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument] = "",
+    model: Annotated[
+        str,
+        typer.Option("-m", "--model", metavar="MODEL", help="The model to begin with.", show_default=False),
+    ] = "",
+    device: Device = "auto",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Whose browsers may connect.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 for any that is free.")] = 8000,
+) -> int:
+    """Serve the explorer to a browser: the page of each visitor has one of its own."""
+    from visexplore.tui.commands import serve
+
+    return serve.run(options, dataset, model, device, host=host, port=port)
+
+
+@_command("config")
+def _config(
+    options: Globals,
+    template: Annotated[bool, typer.Option("--template", help="Print a file to begin with.")] = False,
+    json: Json = False,
+) -> int:
+    """Print the settings and where each comes from."""
+    from visexplore.tui.commands import config
+
+    return config.run(options, template=template, as_json=json)
 
 
 @_command("models")

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from visexplore.core.messages import CacheState
-from visexplore.core.text import count, cut
+from visexplore.core.text import count, cut, printable
 from visexplore.tui.gallery import Gallery
 from visexplore.tui.messages import ImageChosen
 from visexplore.tui.panels.panel import Panel
@@ -110,11 +110,34 @@ class DatasetPanel(Panel):
             Content.assemble((problems, "$text-warning"), ("embedded: ", MUTED), embedded)
         )
 
-    def show_query(self, position: int) -> None:
+    @property
+    def label(self) -> str | None:
+        """Whose images are listed; None for all."""
+        return self._label
+
+    @property
+    def words(self) -> str:
+        """The filter."""
+        return self.query_one("#image-filter", Input).value
+
+    def browse(self, label: str | None, words: str) -> None:
+        """List the images of a label, if there still is one of that name, whose ids have the words of a filter."""
+        if self._gallery is None:
+            return
+        if label is not None and label in self._gallery.labels:
+            self._label = label
+            self.query_one(LabelList).go_to(label)
+        field = self.query_one("#image-filter", Input)
+        with field.prevent(Input.Changed):
+            field.value = printable(words)
+        field.set_class(bool(words), "shown")
+        self._show(self._gallery.positions(self._label, words))
+
+    def show_query(self, position: int, *, even_if_browsing: bool = False) -> None:
         """Turn to the page with the query, unless the cursor of a user who browses would be moved."""
         grid = self.query_one(PictureGrid)
         order = bisect_left(self._shown, position)
-        if not grid.has_focus and order < len(self._shown) and self._shown[order] == position:
+        if (even_if_browsing or not grid.has_focus) and order < len(self._shown) and self._shown[order] == position:
             self._go_to(order)
 
     def _show(self, positions: list[int]) -> None:

@@ -16,7 +16,7 @@ class Panel(Vertical):
     DEFAULT_CSS = """
     Panel {
         border: round $foreground 25%;
-        border-title-color: $foreground 60%;
+        border-title-color: $foreground 65%;
         padding: 0 1;
         height: 1fr;
     }

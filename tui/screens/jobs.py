@@ -130,12 +130,23 @@ class Jobs(ModalScreen[int]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back", show=False),
-        Binding("delete,x", "cancel", "Cancel", show=False, tooltip="cancel a job; what it has embedded stays"),
-        Binding("space", "pause", "Pause", show=False, tooltip="pause a job, or let it go on"),
-        Binding("K,shift+up", "move(-1)", "Up", show=False, tooltip="let a job that waits begin earlier"),
-        Binding("J,shift+down", "move(1)", "Down", show=False, tooltip="let a job that waits begin later"),
-        Binding("c", "clear", "Clear", show=False, tooltip="clear the jobs that have ended"),
+        Binding("escape,q", "dismiss", "Back", show=False, tooltip="leave", id="jobs_leave"),
+        Binding(
+            "delete,x",
+            "cancel",
+            "Cancel",
+            show=False,
+            tooltip="cancel a job; what it has embedded stays",
+            id="jobs_cancel",
+        ),
+        Binding("space", "pause", "Pause", show=False, tooltip="pause a job, or let it go on", id="jobs_pause"),
+        Binding(
+            "K,shift+up", "move(-1)", "Up", show=False, tooltip="let a job that waits begin earlier", id="jobs_earlier"
+        ),
+        Binding(
+            "J,shift+down", "move(1)", "Down", show=False, tooltip="let a job that waits begin later", id="jobs_later"
+        ),
+        Binding("c", "clear", "Clear", show=False, tooltip="clear the jobs that have ended", id="jobs_clear"),
     ]
 
     def __init__(self, jobs: JobQueue) -> None:

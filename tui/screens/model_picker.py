@@ -32,7 +32,7 @@ class ModelProvider(SimpleProvider):
             SimpleCommand(
                 escape(printable(f"{checkpoint.slug}  {family.name}")),
                 partial(use, checkpoint.slug),
-                escape(printable(_about(family, checkpoint, weights))),
+                escape(printable(about(family, checkpoint, weights))),
             )
             for family in catalogue.families
             for checkpoint in family.checkpoints
@@ -60,7 +60,8 @@ class ModelProvider(SimpleProvider):
         return checkpoint if checkpoint.family == OUTSIDE or checkpoint.pooling_choice else None
 
 
-def _about(family: Family, checkpoint: Checkpoint, weights: Weights) -> str:
+def about(family: Family, checkpoint: Checkpoint, weights: Weights) -> str:
+    """Say in a few words who made a model, where its weights are, and whether it takes texts."""
     made = " ".join(part for part in (family.organisation, family.first_public) if part)
     status = short_status(checkpoint, weights.status(checkpoint))
     text = "texts too" if checkpoint.has_text_tower and takes_text(checkpoint) else ""

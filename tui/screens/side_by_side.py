@@ -60,11 +60,11 @@ class SideBySide(ModalScreen[str]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,c", "dismiss('')", "Back", show=False),
-        Binding("n", "step(1)", "Next", show=False),
-        Binding("p", "step(-1)", "Previous", show=False),
-        Binding("s", "sort", "Sort", show=False),
-        Binding("m", "use", "Use this model", show=False),
+        Binding("n", "step(1)", "Next", show=False, tooltip="next image as the query", id="side_next"),
+        Binding("p", "step(-1)", "Previous", show=False, tooltip="previous image as the query", id="side_previous"),
+        Binding("s", "sort", "Sort", show=False, tooltip="the row with the most right first", id="side_sort"),
+        Binding("m", "use", "Use this model", show=False, tooltip="go on with this row's model", id="side_use"),
+        Binding("escape,q,c", "dismiss('')", "Back", show=False, tooltip="leave", id="side_leave"),
     ]
 
     def __init__(

@@ -53,9 +53,25 @@ class VerdictScreen(ModalScreen[str]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,v", "back", "Back", show=False),
-        Binding("tab,right_square_bracket", "turn(1)", "Next table", show=False, priority=True),
-        Binding("shift+tab,left_square_bracket", "turn(-1)", "Table before", show=False, priority=True),
+        Binding(
+            "tab,right_square_bracket",
+            "turn(1)",
+            "Next table",
+            show=False,
+            priority=True,
+            tooltip="the next table",
+            id="verdict_next",
+        ),
+        Binding(
+            "shift+tab,left_square_bracket",
+            "turn(-1)",
+            "Table before",
+            show=False,
+            priority=True,
+            tooltip="the table before",
+            id="verdict_previous",
+        ),
+        Binding("escape,q,v", "back", "Back", show=False, tooltip="leave", id="verdict_leave"),
     ]
 
     def __init__(self, asks: Asks, spec: str, models: tuple[str, ...]) -> None:

@@ -42,9 +42,9 @@ class Zoom(ModalScreen[int]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,z,enter", "back", "Back", show=False),
-        Binding("right,down,l,j,n", "step(1)", "Next", show=False),
-        Binding("left,up,h,k,p", "step(-1)", "Previous", show=False),
+        Binding("right,down,l,j,n", "step(1)", "Next", show=False, tooltip="the next neighbour", id="zoom_next"),
+        Binding("left,up,h,k,p", "step(-1)", "Previous", show=False, tooltip="the one before", id="zoom_previous"),
+        Binding("escape,q,z,enter", "back", "Back", show=False, tooltip="leave", id="zoom_leave"),
     ]
 
     def __init__(

@@ -26,17 +26,17 @@ class LabelList(ScrollView, can_focus=True):
     LabelList { scrollbar-size: 1 1; overflow-x: hidden; }
     LabelList > .label-list--cursor { background: $primary 25%; }
     LabelList:focus > .label-list--cursor { background: $primary; color: $text; text-style: bold; }
-    LabelList > .label-list--count { color: $foreground 60%; }
+    LabelList > .label-list--count { color: $foreground 65%; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"label-list--cursor", "label-list--count"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("pagedown", "turn(1)", "Page down", show=False),
-        Binding("pageup", "turn(-1)", "Page up", show=False),
-        Binding("home", "end(-1)", "First", show=False),
-        Binding("end", "end(1)", "Last", show=False),
-        Binding("enter", "choose", "Choose", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False, tooltip="the label above", id="label_up"),
+        Binding("down,j", "move(1)", "Down", show=False, tooltip="the label below", id="label_down"),
+        Binding("pageup", "turn(-1)", "Page up", show=False, tooltip="a page of labels back", id="labels_back"),
+        Binding("pagedown", "turn(1)", "Page down", show=False, tooltip="a page of labels on", id="labels_on"),
+        Binding("home", "end(-1)", "First", show=False, tooltip="all labels", id="labels_first"),
+        Binding("end", "end(1)", "Last", show=False, tooltip="the last label", id="labels_last"),
+        Binding("enter", "choose", "Choose", show=False, tooltip="list the images of this label", id="choose_label"),
     ]
 
     cursor = reactive(0)
@@ -60,6 +60,10 @@ class LabelList(ScrollView, can_focus=True):
         self.cursor = 0
         self.scroll_home(animate=False)
         self.refresh()
+
+    def go_to(self, label: str) -> None:
+        """Put the cursor on a label."""
+        self.cursor = next((row for row, (name, _) in enumerate(self._rows) if name == label), 0)
 
     def render_line(self, y: int) -> Strip:
         """Return one row of what is seen."""

@@ -73,15 +73,15 @@ class PictureGrid(Widget, can_focus=True):
     PictureGrid { layout: grid; grid-gutter: 0 1; height: 1fr; width: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1, 0)", "Left", show=False),
-        Binding("right,l", "move(1, 0)", "Right", show=False),
-        Binding("up,k", "move(0, -1)", "Up", show=False),
-        Binding("down,j", "move(0, 1)", "Down", show=False),
-        Binding("pageup", "turn(-1)", "Page up", show=False),
-        Binding("pagedown", "turn(1)", "Page down", show=False),
-        Binding("home", "end(-1)", "First", show=False),
-        Binding("end", "end(1)", "Last", show=False),
-        Binding("enter", "choose", "Choose", show=False),
+        Binding("left,h", "move(-1, 0)", "Left", show=False, tooltip="the picture to the left", id="picture_left"),
+        Binding("right,l", "move(1, 0)", "Right", show=False, tooltip="the picture to the right", id="picture_right"),
+        Binding("up,k", "move(0, -1)", "Up", show=False, tooltip="the picture above", id="picture_up"),
+        Binding("down,j", "move(0, 1)", "Down", show=False, tooltip="the picture below", id="picture_down"),
+        Binding("pageup", "turn(-1)", "Page up", show=False, tooltip="the page before", id="pictures_back"),
+        Binding("pagedown", "turn(1)", "Page down", show=False, tooltip="the next page", id="pictures_on"),
+        Binding("home", "end(-1)", "First", show=False, tooltip="the first picture of all", id="pictures_first"),
+        Binding("end", "end(1)", "Last", show=False, tooltip="the last picture of all", id="pictures_last"),
+        Binding("enter", "choose", "Choose", show=False, tooltip="this picture as the query", id="choose_picture"),
     ]
 
     cursor = reactive(0, repaint=False)

@@ -6,12 +6,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 from visexplore.core.text import cut
+from visexplore.tui.hints import fit
 from visexplore.tui.jobs import Job, amounts, progress_sentence
-from visexplore.tui.theme import MUTED
+from visexplore.tui.theme import HINT, MUTED
 
 _BAR = 20
 _SHORT_BAR = 6
 _ROOMY_FROM = 120  # columns
+_GAP = 3  # cells between what is going on and a hint
 
 
 class StatusLine(Static):
@@ -22,10 +24,22 @@ class StatusLine(Static):
     def __init__(self) -> None:
         super().__init__("", id="status", markup=False)
         self._shown = Content("")
+        self._status, self._is_news = Content(""), False
+        self._hint: list[str] = []
 
     def show_text(self, text: str, style: str = MUTED) -> None:
-        """Show a sentence."""
-        self._update(Content.styled(cut(text, 400), style))
+        """Show a sentence; one in the usual style may give way to a hint."""
+        self._update(Content.styled(cut(text, 400), style), is_news=style != MUTED)
+
+    def show_hint(self, parts: list[str]) -> None:
+        """Show what to press next at the right, as much of it as there is room for."""
+        if parts != self._hint:
+            self._hint = parts
+            self._show()
+
+    def on_resize(self) -> None:
+        """Use the room that there is now."""
+        self._show()
 
     def show_job(self, job: Job, others: int) -> None:
         """Show how far a job is, and how many wait behind it."""
@@ -49,7 +63,17 @@ class StatusLine(Static):
         bar = Content.assemble(("█" * full, "$success"), ("░" * (width - full), MUTED), "  ")
         self._update(Content.assemble(head, bar, progress_sentence(progress), waiting))
 
-    def _update(self, content: Content) -> None:
+    def _update(self, content: Content, *, is_news: bool = True) -> None:
+        self._status, self._is_news = content, is_news
+        self._show()
+
+    def _show(self) -> None:
+        content, width = self._status, self.content_size.width
+        line = fit(self._hint, width - content.cell_length - _GAP)
+        if self._hint and not self._is_news and len(line) < len(fit(self._hint, width)) and width < _ROOMY_FROM:
+            content, line = Content(""), fit(self._hint, width)  # no room for both
+        if line:
+            content = Content.assemble(content, " " * (width - content.cell_length - len(line)), (line, HINT))
         if content != self._shown:
             self._shown = content
             self.update(content, layout=False)
