@@ -56,6 +56,7 @@ from visexplore.core.evaluation.virtual import Virtual, build, parse
 from visexplore.core.images import ThumbnailCache, decode, thumbnail
 from visexplore.core.messages import (
     Bottleneck,
+    Box,
     CacheState,
     EmbedReport,
     KnownDataset,
@@ -64,11 +65,15 @@ from visexplore.core.messages import (
     Picture,
     Progress,
     Query,
+    QueryPart,
     QueryResult,
     SkippedImage,
 )
+from visexplore.core.query_image import read_query_image
+from visexplore.core.query_mix import query_of
 from visexplore.core.report.strip import strip_name, strip_of
 from visexplore.core.search.index import Index, open_index
+from visexplore.core.search.query_vector import QueryVector, cropped
 from visexplore.core.settings import Settings
 
 _VIRTUAL_KEPT = 16  # virtual models whose space stays in memory
@@ -289,12 +294,14 @@ class Explorer:
         image: bytes | None = None,
         name: str = "",
         text: str = "",
+        parts: Sequence[QueryPart] = (),
+        crop: Box | None = None,
         k: int = 5,
     ) -> QueryResult:
-        """Return the `k` nearest images of a dataset to one of its own, to an outside picture, or to a text.
+        """Return the `k` nearest images of a dataset to one of its own, to an outside picture, a text, or a mix.
 
-        An image of the dataset is left out of its own neighbours and uses its stored embedding: no model is
-        loaded for it.
+        An image of the dataset is left out of its own neighbours, and of those of a part or a mix of it; all of it
+        uses its stored embedding: no model is loaded for it. How a mix is searched with: `search.query_vector.mix`.
 
         Args:
             spec: names the dataset.
@@ -302,59 +309,77 @@ class Explorer:
             image_id: of an image of the dataset; or
             image: bytes of a picture file, and
             name: what to call that picture in the result; or
-            text: what the images should show, in words.
+            text: what the images should show, in words; or
+            parts: images and words with weights, as `query_mix.parse_mix` makes them of an expression.
+            crop: search with this part of the picture alone.
             k: how many neighbours.
 
         Raises:
             UnknownImage, UnreadableImage: the query is not there or is no picture.
+            UserError: there is nothing to search with, or the parts of a mix cancel each other out.
             NotEmbedded: nothing of the dataset is embedded under a model.
             NoTextTower: a model cannot search by text.
             UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError: see there.
         """
         dataset = self.dataset(spec)
-        if image_id is not None:
-            record = dataset.record(image_id)
-            query = Query(record.image_id, record.path, record.label)
-        elif image is not None:
-            query = Query(path=name)
-        elif text.strip():
-            query = Query(text=text)
-        else:
+        if image_id is None and image is None and not text.strip() and not parts:
             raise UserError("There is nothing to search with", "Give an image id, the bytes of a picture, or a text.")
-        if image_id is None:
-            checkpoints = self._distinct(models)
-            for checkpoint in checkpoints if query.text else ():
-                check_text_tower(checkpoint)
-            results = [self._search(dataset, checkpoint, None, image, text, k) for checkpoint in checkpoints]
+        if crop is not None and image_id is None and image is None:
+            raise UserError(
+                "Only a picture can be searched with in part", "In a mix write the part behind it: cat.jpg[0,0,0.5,1]."
+            )
+        if image_id is not None or image is not None:
+            query = Query(image_id or "", name, crop=crop)
         else:
+            query = Query(text=text) if text.strip() else query_of([self._located(dataset, part) for part in parts])
+        if query.image_id:
+            record = dataset.record(query.image_id)
+            query = replace(query, path=record.path, label=record.label)
+        vector = self._query_vector(dataset, query, image)
+        if query.image_id and query.is_stored:
             results = [
-                self._search_virtual(dataset, model, image_id, k)
+                self._search_virtual(dataset, model, query.image_id, k)
                 if isinstance(model, Virtual)
-                else self._search(dataset, model, image_id, None, "", k)
+                else self._search(dataset, model, query, vector, k)
                 for model in self.asked(models)
             ]
+        else:
+            checkpoints = self._distinct(models)
+            for checkpoint in checkpoints if query.has_text else ():
+                check_text_tower(checkpoint)
+            results = [self._search(dataset, checkpoint, query, vector, k) for checkpoint in checkpoints]
         return QueryResult(dataset.spec, query, tuple(results))
 
+    @staticmethod
+    def _located(dataset: Dataset, part: QueryPart) -> QueryPart:
+        return replace(part, path=dataset.record(part.image_id).path) if part.image_id else part
+
+    def _query_vector(self, dataset: Dataset, query: Query, image: bytes | None) -> QueryVector:
+        def read(name: str) -> bytes:
+            return self.read_outside(name) if image is None else image
+
+        return QueryVector(dataset, query, read)
+
+    def read_outside(self, name: str) -> bytes:
+        """Return the bytes of a picture outside of datasets, as `read_query_image`."""
+        return read_query_image(name, offline=self.settings.offline)
+
     def _search(
-        self, dataset: Dataset, checkpoint: Checkpoint, image_id: str | None, image: bytes | None, text: str, k: int
+        self, dataset: Dataset, checkpoint: Checkpoint, query: Query, vector: QueryVector, k: int
     ) -> ModelResult:
         searchable = self._embedded(dataset, checkpoint)
         index = searchable.index
-        position = None if image_id is None else dataset.position_of[image_id]
+        if vector.needs_model(index):
+            self._encoders.get(checkpoint)
         started = time.perf_counter()
-        vector = None if position is None else index.vector(position)
-        if vector is None:
-            encoder = self._encoders.get(checkpoint)
-            started = time.perf_counter()
-            if image is None and image_id is None:
-                vector = encoder.embed_texts([text])[0]
-            else:
-                picture = decode(image if image is not None else dataset.read(dataset.record(image_id or "")))
-                vector = encoder.embed_images(encoder.preprocess(picture)[None])[0]
-        positions, scores = index.search(vector, k, leave_out=position)
+        embedding = vector.under(index, lambda: self._encoders.get(checkpoint))
+        own = vector.own
+        positions, scores = index.search(embedding, k + len(own))
+        others = ~np.isin(positions, own)
+        positions, scores = positions[others][:k], scores[others][:k]
         seconds = time.perf_counter() - started
-        # Texts are further from all images than images are from each other.
-        percentiles = None if text else searchable.background.percentile(scores)
+        # Texts are further from all images than images are from each other, and a mean of images is nearer.
+        percentiles = None if query.has_text or query.parts else searchable.background.percentile(scores)
         return ModelResult(
             model=checkpoint.slug,
             recipe=searchable.recipe,
@@ -596,9 +621,8 @@ class Explorer:
             UnreadableImage: the query's picture cannot be read.
         """
         dataset = self.dataset(found.dataset)
-        asked = None
-        if not found.query.text:
-            asked = decode(dataset.read(dataset.record(found.query.image_id)) if image is None else image)
+        shown = found.query.picture
+        asked = None if shown is None else self._query_vector(dataset, found.query, image).picture(shown)
         pictures: dict[str, Image | None] = {}
         drawn = []
         for model, result in zip(self.asked(models), found.results, strict=True):
@@ -701,13 +725,13 @@ class Explorer:
         image = self._thumbnails.get(dataset.read(dataset.record(image_id)))
         return Picture(image.width, image.height, image.tobytes())
 
-    def picture(self, data: bytes, side: int) -> Picture:
-        """Return a picture file, made to fit a square of `side` pixels.
+    def picture(self, data: bytes, side: int, crop: Box | None = None) -> Picture:
+        """Return a picture file or a part of it, made to fit a square of `side` pixels.
 
         Raises:
             UnreadableImage: it is no picture.
         """
-        image = thumbnail(decode(data, shortest_side=side), side)
+        image = thumbnail(cropped(decode(data, shortest_side=side if crop is None else None), crop), side)
         return Picture(image.width, image.height, image.tobytes())
 
     def rates(self) -> KnownRates:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from visexplore.core.errors import UserError
+
 # Stages that can set the pace of embedding.
 Bottleneck = Literal["reading", "decoding", "model", "writing", ""]
 
@@ -121,20 +123,96 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is searched with: an image of the dataset by its id, an outside picture, or a text.
+class Box:
+    """A part of an upright picture: its edges as fractions of the width and the height, 0 to 1.
+
+    Raises:
+        UserError: the edges enclose nothing, or lie outside of the picture.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
+            raise UserError(
+                "That is no part of a picture",
+                "Give the left, top, right and bottom edge as fractions or percent, such as 0.1,0.2,0.6,0.9.",
+            )
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Return the left, top, right and bottom edge in a picture of that many pixels; at least one is inside."""
+        left, top = min(int(self.left * width), width - 1), min(int(self.top * height), height - 1)
+        return left, top, max(left + 1, round(self.right * width)), max(top + 1, round(self.bottom * height))
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPart:
+    """One of the images and texts that a query is made of.
 
     Attributes:
-        image_id: of the dataset's image; empty for an outside picture and a text.
+        weight: what its embedding is multiplied by.
+        image_id: of an image of the dataset; or
+        path: of an outside picture, or its address; or
+        text: words.
+        crop: the part of the picture that is searched with; None for all of it.
+    """
+
+    weight: float = 1.0
+    image_id: str = ""
+    path: str = ""
+    text: str = ""
+    crop: Box | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its embedding is among those of the dataset."""
+        return bool(self.image_id) and self.crop is None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched with: an image of the dataset by its id, an outside picture, a text, or a mix of these.
+
+    Attributes:
+        image_id: of the dataset's image; empty for an outside picture, a text and a mix.
         path: of the file; for an outside picture what the user named.
         label: of the dataset's image.
         text: the words that are searched with.
+        parts: of a mix, with their weights.
+        crop: the part of the picture that is searched with; None for all of it, and for a mix.
     """
 
     image_id: str = ""
     path: str = ""
     label: str | None = None
     text: str = ""
+    parts: tuple[QueryPart, ...] = ()
+    crop: Box | None = None
+
+    @property
+    def components(self) -> tuple[QueryPart, ...]:
+        """The parts of a mix; of any other query the one that it is."""
+        if self.parts:
+            return self.parts
+        return (QueryPart(1.0, self.image_id, "" if self.image_id else self.path, self.text, self.crop),)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether all embeddings that it is made of are stored, so that no model is needed."""
+        return all(part.is_stored for part in self.components)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether words are a part of it, for which the model needs a text tower."""
+        return any(part.text for part in self.components)
+
+    @property
+    def picture(self) -> QueryPart | None:
+        """The first picture that it is made of; None if it is made of words alone."""
+        return next((part for part in self.components if not part.text), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +249,9 @@ class QueryResult:
         document = asdict(self)
         for result in document["results"]:
             del result["gallery"]
+        for name in ("parts", "crop"):  # only where there are any
+            if not document["query"][name]:
+                del document["query"][name]
         return document
 
 

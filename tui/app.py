@@ -54,8 +54,9 @@ from visexplore.core.engine import (
     RatesKnown,
     Search,
 )
-from visexplore.core.errors import NoTextTower, UnknownModel, VisexploreError
-from visexplore.core.messages import CacheState, EmbedReport, Query
+from visexplore.core.errors import UnknownModel, UserError, VisexploreError
+from visexplore.core.messages import Box, CacheState, EmbedReport, Query, QueryPart
+from visexplore.core.query_mix import query_words
 from visexplore.core.settings import Settings
 from visexplore.core.text import count, cut, printable
 from visexplore.tui.asks import Asks, Sender
@@ -64,15 +65,18 @@ from visexplore.tui.dataset_choices import DatasetChoices
 from visexplore.tui.gallery import Gallery
 from visexplore.tui.guide import Guide
 from visexplore.tui.hints import Situation
+from visexplore.tui.history import History
 from visexplore.tui.job_queue import Change, JobQueue
 from visexplore.tui.jobs import Job
-from visexplore.tui.keys import KEYS, PANEL_ACTIONS
+from visexplore.tui.keys import KEYS, PANEL_ACTIONS, STRIP_ACTIONS
 from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
 from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.panels.datasets import DatasetPanel
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.panels.query import QueryPanel
 from visexplore.tui.pictures import Pictures, hand_picture
+from visexplore.tui.query_changes import expression_of, read_expression, with_crop, with_image
+from visexplore.tui.query_notes import after_failure
 from visexplore.tui.session_state import Sessions, SessionState
 from visexplore.tui.terminal import Terminal, drain
 from visexplore.tui.text_search import TextModels, takes_text, why_not
@@ -180,6 +184,7 @@ class VisexploreApp(App[int]):
         self._pictures = Pictures(engine)
         self._search = self._states_ticket = 0
         self._outside_search = 0  # ticket of the unanswered search with a query from outside
+        self._history = History()
         self._place = -1  # in the dataset, of the last query that was one of its images
         self.weights = self._weights = Weights()
         self._costs = Costs(self._weights)
@@ -346,7 +351,7 @@ class VisexploreApp(App[int]):
             return self._open_job(self.model) is None
         if action == "stop_embedding":
             return self._open_job(self.model) is not None
-        return True
+        return action not in STRIP_ACTIONS or self._active == "query"  # whose cursor is on the screen
 
     def _show_top(self) -> None:
         parts: list[Content] = []
@@ -399,11 +404,12 @@ class VisexploreApp(App[int]):
         if known is None or known.spec != gallery.spec or target is None:
             self.states = {}
             self._is_new = True
+            self._history = History()
             self._choose_first_query()
-        elif target.path and not target.image_id:
-            self._ask_outside_picture(target)
-        elif target.image_id and target.image_id not in gallery.position_of:
+        elif any(part.image_id and part.image_id not in gallery.position_of for part in target.components):
             self._choose_query(0)
+        else:
+            self._ask_query_picture(target)
         self._ask_states()
         self._ask_rates()
 
@@ -422,9 +428,8 @@ class VisexploreApp(App[int]):
         if self._was_left_meanwhile(event.ticket) or event.ticket != self._search or self.target is None:
             return  # the answer to a question that nobody asks any more
         self._search = 0
-        result = event.result.results[0]
-        self._answered = (self.model, self.target, result.gallery)
-        self._panel(QueryPanel).show_result(self.spec, self.target, result)
+        self._answered = (self.model, self.target, event.result.results[0].gallery)
+        self._panel(QueryPanel).show_result(self.target, event.result)
         self._show_hint()
 
     def _was_left_meanwhile(self, ticket: int) -> bool:
@@ -437,7 +442,7 @@ class VisexploreApp(App[int]):
         self._outside_search = 0
         if ticket == self._search:
             return False
-        if self.target is not None and not self.target.image_id:
+        if self.target is not None and not self.target.is_stored:
             self._ask_neighbours()
         return True
 
@@ -484,14 +489,13 @@ class VisexploreApp(App[int]):
             return
         if event.ticket == self._search:
             self._search = 0
-            if isinstance(event.error, NoTextTower):  # where to find one: here, not on the command line
-                text = f"{printable(event.error.message)}; {self._text_models().advice()}."
-            self._show_query_alone(text)
+            self._show_query_alone(after_failure(event.error, self._text_models().advice()))
             return
         elif self._pictures.made(event.ticket, printable(event.error.message)):
             return
         elif not self.jobs.take(event) and self.gallery is None:
             self._panel(DatasetPanel).show_problem(text)
+            self._panel(QueryPanel).say(f"{text} Press D to open another folder.")
         self.notify(text, severity="error", markup=False, timeout=10)
 
     def _engine_died(self, event: Died) -> None:
@@ -553,9 +557,8 @@ class VisexploreApp(App[int]):
     def _choose_query(self, position: int) -> None:
         if self.gallery is None or not len(self.gallery):
             return
-        self._place = position = position % len(self.gallery)
+        position = position % len(self.gallery)
         self._set_target(Query(image_id=self.gallery.image_ids[position], label=self.gallery.label(position)))
-        self._panel(DatasetPanel).show_query(position)
 
     def _choose_first_query(self) -> None:
         """Go on where the dataset was left, as far as that is still there."""
@@ -606,19 +609,32 @@ class VisexploreApp(App[int]):
 
     def _set_target(self, target: Query) -> None:
         self.target = target
-        if target.path and not target.image_id:
+        self._history.visit(target)
+        if target.picture is not None and not target.picture.is_stored:
             self._show_query_alone("Reading the picture ...")
-            self._ask_outside_picture(target)
-        elif target.text:
+            self._ask_query_picture(target)
+        elif not target.is_stored:
             self._show_query_alone(f"Searching with {self.model} ...")
         self._ask_neighbours()
+        if target.image_id and self.gallery is not None:
+            self._place = self.gallery.position_of[target.image_id]
+            self._panel(DatasetPanel).show_query(self._place)
 
-    def _ask_outside_picture(self, target: Query) -> None:
+    def _ask_query_picture(self, target: Query) -> None:
+        """Ask for the picture of a query that is no whole image of the dataset."""
+        part = target.picture
+        if part is None or part.is_stored:
+            return
+
         def made(picture: Image | str) -> None:
             if target is self.target:
                 self._panel(QueryPanel).show_outside_picture(picture)
 
-        self._asks.ask(lambda ticket: AskPicture(ticket, "", target.path, _QUERY_PIXELS), partial(hand_picture, made))
+        self._ask_picture(part, _QUERY_PIXELS, made)
+
+    def _ask_picture(self, part: QueryPart, side: int, made: Callable[[Image | str], None]) -> None:
+        spec, name = (self.spec, part.image_id) if part.image_id else ("", part.path)
+        self._asks.ask(lambda ticket: AskPicture(ticket, spec, name, side, part.crop), partial(hand_picture, made))
 
     def _ask_neighbours(self) -> None:
         """Search with the query under the current model, unless that is on the screen already."""
@@ -632,17 +648,17 @@ class VisexploreApp(App[int]):
         target = self.target
         if self._answered == (self.model, target, self.states[self.model].embedded):
             return
-        if not target.image_id:
+        if not target.is_stored:
             self._say_if_slow()
             if self._outside_search:
                 return  # until that is answered
         self._search = self.engine.ticket()
-        if not target.image_id:
+        if not target.is_stored:
             self._outside_search = self._search
         self.engine.send(
             Search(
-                self._search, self.spec, self._model_name,
-                image_id=target.image_id, path="" if target.image_id else target.path, text=target.text,
+                self._search, self.spec, self._model_name, image_id=target.image_id,
+                path="" if target.image_id else target.path, text=target.text, parts=target.parts, crop=target.crop,
             )
         )  # fmt: skip
 
@@ -665,7 +681,7 @@ class VisexploreApp(App[int]):
         """Say why the query cannot be searched with under the current model; empty if it can."""
         checkpoint = self._checkpoints[self.model]
         target = self.target
-        if target is not None and target.text and not takes_text(checkpoint):
+        if target is not None and target.has_text and not takes_text(checkpoint):
             return f"{why_not(checkpoint)}; {self._text_models().advice()}."
         state, job = self.states.get(self.model), self._open_job(self.model)
         if self._is_new and job is None:
@@ -679,7 +695,12 @@ class VisexploreApp(App[int]):
             waits_for_weights = job.is_downloading if job.progress else status is WeightsStatus.TO_DOWNLOAD
             doing = f"Downloading {self.model}, then embedding" if waits_for_weights else f"Embedding with {self.model}"
             return f"{doing}: neighbours appear as soon as there are some."
-        if target is None or target.image_id or status is not WeightsStatus.TO_DOWNLOAD or checkpoint.family == OUTSIDE:
+        if (
+            target is None
+            or target.is_stored
+            or status is not WeightsStatus.TO_DOWNLOAD
+            or checkpoint.family == OUTSIDE
+        ):
             return ""
         if job is not None:
             return f"Downloading {self.model}: neighbours appear when it is here."
@@ -820,6 +841,98 @@ class VisexploreApp(App[int]):
             opened,
         )
 
+    def action_add_to_query(self) -> None:
+        """Ask what to add to the query, which is written as an expression."""
+        gallery, target = self.gallery, self.target
+        if gallery is None or target is None:
+            return
+        expression = expression_of(target, gallery)
+
+        def typed(text: str | None) -> None:
+            if not text or self.gallery is not gallery:
+                return
+            # A name that cannot be shown as it is stands there in another way.
+            shown = printable(expression)
+            whole = f"{expression}{text.removeprefix(shown)}" if text.startswith(shown) else text
+            self._try_query(lambda: read_expression(whole, gallery))
+
+        from visexplore.tui.screens.ask import Ask
+
+        self.push_screen(
+            Ask(
+                "Add to the query",
+                "Write + or - and words, an image of the dataset, or ./a/file.jpg; 2: before a part doubles it.\n"
+                'Quotes "..." keep a part together. Enter searches, Esc leaves.',
+                value=expression, selected=False,
+            ),
+            typed,
+        )  # fmt: skip
+
+    def _try_query(self, make: Callable[[], Query]) -> None:
+        """Search with a query that may turn out to make no sense."""
+        try:
+            target = make()
+        except UserError as error:
+            self.notify(printable(str(error)), severity="warning", markup=False, timeout=8)
+            return
+        self._set_target(target)
+        self._show_panel(self._panel(QueryPanel))
+
+    def action_mix_in(self, weight: int) -> None:
+        """Add the neighbour under the cursor to the query, or subtract it."""
+        gallery, target, under = self.gallery, self.target, self._panel(QueryPanel).under_cursor
+        if gallery is None or target is None:
+            return
+        if under is None:
+            self.notify("Put the cursor on a neighbour first: + adds it, - subtracts it.", markup=False)
+            return
+        self._try_query(lambda: with_image(target, under.image_id, weight, gallery))
+
+    def action_history(self, step: int) -> None:
+        """Go back to the query before, or forward again; the model stays."""
+        target = self._history.step(step)
+        if target is None:
+            self.notify(f"There is no query {'before' if step < 0 else 'after'} this one.", markup=False, timeout=3)
+        else:
+            self._set_target(target)
+
+    def action_crop(self) -> None:
+        """Choose the part of the query's picture to search with."""
+        target = self.target
+        part = target.picture if target is not None else None
+        if target is None or part is None:
+            self.notify("Words have no part: press n for an image, or o to open one.", markup=False)
+            return
+
+        def chosen(answer: tuple[Box | None] | None) -> None:
+            if answer is not None and target is self.target:
+                self._set_target(with_crop(target, part, answer[0]))
+
+        from visexplore.tui.screens.crop import Crop
+
+        name = part.image_id or part.path
+        load = partial(self._ask_picture, replace(part, crop=None), _ZOOM_PIXELS)
+        self.push_screen(Crop(self.terminal, name, part.crop, load), chosen)
+
+    def action_copy_path(self) -> None:
+        """Copy the path of the picture under the cursor, or the words, to the terminal's clipboard."""
+        path = self._panel(QueryPanel).path_under_cursor
+        if not path:
+            self.notify("There is nothing to copy yet.", markup=False)
+            return
+        self.copy_to_clipboard(path.encode("utf-8", "replace").decode())
+        self.notify(printable(path), title="Copied", markup=False, timeout=8)
+
+    def action_reveal(self) -> None:
+        """Go to the picture under the cursor among the images."""
+        image_id = self._panel(QueryPanel).image_under_cursor
+        if self.gallery is None or image_id not in self.gallery.position_of:
+            self.notify("That is no image of the dataset.", markup=False)
+            return
+        panel = self._panel(DatasetPanel)
+        panel.reveal(self.gallery.position_of[image_id])
+        self._show_panel(panel)
+
     def action_open_dataset(self) -> None:
         """Ask for another dataset."""
         from visexplore.tui.screens.open_dataset import OpenDataset
@@ -931,8 +1044,8 @@ class VisexploreApp(App[int]):
         from visexplore.tui.screens.zoom import Subject, Zoom
 
         panel = self._panel(QueryPanel)
-        name = self.target.image_id or self.target.path or f"“{self.target.text}”"
-        subjects = [Subject(self.target.image_id, "Query", f"{self.target.label or ''}  {name}".strip())]
+        whole = self.target.image_id if self.target.is_stored else ""
+        subjects = [Subject(whole, "Query", f"{self.target.label or ''}  {query_words(self.target)}".strip())]
         for neighbour in panel.neighbours:
             facts = f"{neighbour.label or ''}  {neighbour.image_id}".strip()
             subjects.append(Subject(neighbour.image_id, f"{neighbour.rank}  {neighbour.score:.3f}", facts))
@@ -943,14 +1056,12 @@ class VisexploreApp(App[int]):
         )
 
     def _load_large(self, image_id: str, done: Callable[[Image | Words | str], None]) -> None:
-        if not image_id and self.target is not None and self.target.text:
-            self.call_later(done, Words(self.target.text))  # not before who asks is ready for an answer
-            return
-        path = "" if image_id or self.target is None else self.target.path
-        spec = self.spec if image_id else ""
-        self._asks.ask(
-            lambda ticket: AskPicture(ticket, spec, image_id or path, _ZOOM_PIXELS), partial(hand_picture, done)
-        )
+        part = QueryPart(image_id=image_id) if image_id else self.target.picture if self.target else None
+        if part is not None:
+            self._ask_picture(part, _ZOOM_PIXELS, done)
+        elif self.target is not None:
+            words = self.target.text or query_words(self.target)
+            self.call_later(done, Words(words))  # not before who asks is ready for an answer
 
     def _embedded_models(self) -> list[str]:
         return [slug for slug, state in self.states.items() if state.embedded and not slug.startswith("baseline-")]
@@ -969,7 +1080,7 @@ class VisexploreApp(App[int]):
         window = SideBySide(self.terminal, self._pictures, self._asks, gallery, self._named(models), target.image_id)
 
         def left(model: str | None) -> None:
-            if self.gallery is gallery:
+            if self.gallery is gallery and window.image_id != target.image_id:
                 self._choose_query(gallery.position_of[window.image_id])
             if model:
                 self._use_model(self._names.get(model, model))
@@ -1017,6 +1128,7 @@ class VisexploreApp(App[int]):
             lambda ticket: ExportStrips(
                 ticket, spec, (model,), folder,
                 image_id=target.image_id, path="" if target.image_id else target.path, text=target.text,
+                parts=target.parts, crop=target.crop,
             ),
             written,
         )  # fmt: skip

@@ -41,6 +41,30 @@ KEYS: tuple[Binding, ...] = (
     Binding("r", "random", "Random", show=False, tooltip="random image as the query", id="random"),
     Binding("t", "text_query", "Text", tooltip="search by text: words as the query", id="text_query"),
     Binding("o", "open_picture", "Open", tooltip="a file or an address as the query", id="open_picture"),
+    Binding("a", "add_to_query", "Add", show=False, tooltip="add words or a picture to the query", id="add_to_query"),
+    Binding(
+        "plus",
+        "mix_in(1)",
+        "Add it",
+        key_display="+",
+        show=False,
+        tooltip="add the neighbour to the query",
+        id="mix_in",
+    ),
+    Binding(
+        "minus",
+        "mix_in(-1)",
+        "Subtract it",
+        key_display="-",
+        show=False,
+        tooltip="subtract the neighbour from the query",
+        id="mix_out",
+    ),
+    Binding("C", "crop", "Crop", show=False, tooltip="search with a part of the picture", id="crop"),
+    Binding("b", "history(-1)", "Back", show=False, tooltip="back to the query before", id="back"),
+    Binding("f", "history(1)", "Forward", show=False, tooltip="forward to the query after", id="forward"),
+    Binding("y", "copy_path", "Copy path", show=False, tooltip="copy the path of the picture", id="copy_path"),
+    Binding("Y", "reveal", "Reveal", show=False, tooltip="go to the picture among the images", id="reveal"),
     Binding("e", "embed", "Embed", tooltip="embed the dataset with the current model", id="embed"),
     Binding("e", "stop_embedding", "Stop", tooltip="stop embedding; what is done stays", id="stop_embedding"),
     Binding(
@@ -76,3 +100,6 @@ KEYS: tuple[Binding, ...] = (
 
 PANEL_ACTIONS = frozenset(binding.action.split("(")[0] for binding in KEYS) - {"cycle_graphics"}
 """What the panels do with keys: nothing while a window is on top of them."""
+
+STRIP_ACTIONS = frozenset({"mix_in", "copy_path", "reveal"})
+"""What is done to the picture under the cursor of the query view: nothing while another panel is active."""

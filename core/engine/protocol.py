@@ -9,12 +9,14 @@ from visexplore.core.comparison import Comparison
 from visexplore.core.cost import KnownRates
 from visexplore.core.errors import EngineDied, VisexploreError
 from visexplore.core.messages import (
+    Box,
     CacheState,
     EmbedReport,
     KnownDataset,
     ModelResult,
     Picture,
     Progress,
+    QueryPart,
     QueryResult,
 )
 
@@ -59,17 +61,24 @@ class AskThumbnail:
 
 @dataclass(frozen=True, slots=True)
 class AskPicture:
-    """A picture of up to `side` pixels: of an image of the dataset, or of an outside file if `spec` is empty."""
+    """A picture of up to `side` pixels: of an image of the dataset, or of an outside file if `spec` is empty.
+
+    With `crop`, of that part of it alone.
+    """
 
     ticket: int
     spec: str
     image_id: str
     side: int
+    crop: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The nearest images under one model: to an image of the dataset, to the outside file at `path`, or to a text."""
+    """The nearest images under one model: to an image of the dataset, the outside file at `path`, a text, or a mix.
+
+    `crop` is the part of the picture to search with, `parts` are those of a mix.
+    """
 
     ticket: int
     spec: str
@@ -78,11 +87,13 @@ class Search:
     path: str = ""
     text: str = ""
     k: int = 5
+    parts: tuple[QueryPart, ...] = ()
+    crop: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchMany:
-    """The nearest images under several models: to an image of the dataset, to an outside file, or to a text."""
+    """The nearest images under several models, to what `Search` takes."""
 
     ticket: int
     spec: str
@@ -91,6 +102,8 @@ class SearchMany:
     path: str = ""
     text: str = ""
     k: int = 5
+    parts: tuple[QueryPart, ...] = ()
+    crop: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,8 @@ class ExportStrips:
     image_id: str = ""
     path: str = ""
     text: str = ""
+    parts: tuple[QueryPart, ...] = ()
+    crop: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)

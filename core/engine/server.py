@@ -101,7 +101,7 @@ class _Server:
         if isinstance(request, JobRequest | Cancel | Pause | Resume | Reorder):
             self._take_job(request)
         elif isinstance(request, ExportStrips) or (
-            isinstance(request, Search | SearchMany) and (request.path or request.text)
+            isinstance(request, Search | SearchMany) and (request.path or request.text or request.parts or request.crop)
         ):
             # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
             self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
@@ -154,15 +154,11 @@ class _Server:
                 return PictureMade(request.ticket, explorer.thumbnail(request.spec, request.image_id))
             case AskPicture():
                 data = self._read(request.spec, request.image_id)
-                return PictureMade(request.ticket, explorer.picture(data, request.side))
+                return PictureMade(request.ticket, explorer.picture(data, request.side, request.crop))
             case Search():
                 return Found(request.ticket, self._search(request, (request.model,), request.k)[0])
             case SearchMany():
-                if request.image_id:
-                    found = explorer.query(request.spec, request.models, image_id=request.image_id, k=request.k)
-                else:
-                    found, _ = self._search(request, request.models, request.k)
-                return Found(request.ticket, found)
+                return Found(request.ticket, self._search(request, request.models, request.k)[0])
             case ExportStrips():
                 found, image = self._search(request, request.models, STRIP)
                 files = explorer.save_strips(found, request.models, Path(request.folder), image=image)
@@ -185,8 +181,10 @@ class _Server:
             return query(request.spec, models, text=request.text, k=k), None
         if request.path:
             image = self._read("", request.path)
-            return query(request.spec, models, image=image, name=request.path, k=k), image
-        return query(request.spec, models, image_id=request.image_id, k=k), None
+            return query(request.spec, models, image=image, name=request.path, crop=request.crop, k=k), image
+        if request.parts:
+            return query(request.spec, models, parts=request.parts, k=k), None
+        return query(request.spec, models, image_id=request.image_id, crop=request.crop, k=k), None
 
     @property
     def _blind(self) -> BlindTournament:
@@ -197,10 +195,8 @@ class _Server:
         return self._tournament
 
     def _read(self, spec: str, name: str) -> bytes:
-        from visexplore.core.query_image import read_query_image
-
         if not spec:
-            return read_query_image(name, offline=self._explorer.settings.offline)
+            return self._explorer.read_outside(name)
         dataset = self._explorer.dataset(spec)
         return dataset.read(dataset.record(name))
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from visexplore.core.catalogue import Checkpoint
 from visexplore.core.messages import ModelResult, Neighbour, Query
+from visexplore.core.query_mix import box_words, format_mix
 from visexplore.core.text import printable
 
 SIDE: Final = 224  # pixels of a picture's square
@@ -125,8 +126,10 @@ def strip_of(
         title: of the strip.
         facts: of the strip.
     """
-    asked = query.text or query.label or ""
-    name = "" if query.text else Path(query.image_id or query.path).name
+    asked = query.text or format_mix(query.parts) or query.label or ""
+    name = Path(query.image_id or query.path).name
+    if query.crop:
+        name = f"{name}, {box_words(query.crop)}"
     return draw_strip(
         title,
         facts,

@@ -76,6 +76,7 @@ from visexplore.core.messages import (
     QueryResult,
     SkippedImage,
 )
+from visexplore.core.query_mix import format_mix
 from visexplore.core.settings import Settings
 from visexplore.tui.app import VisexploreApp
 from visexplore.tui.panels.panel import Panel
@@ -391,15 +392,21 @@ class ScriptedEngine:
         neighbours = self.neighbours(request)
         gallery = self.embedded[request.spec, request.model]
         at = dataset.image_ids.index(request.image_id) if request.image_id else None
-        query = Query(request.image_id, request.path, None if at is None else dataset.labels[at], request.text)
+        label = None if at is None else dataset.labels[at]
+        query = Query(request.image_id, request.path, label, request.text, request.parts, request.crop)
         result = ModelResult(request.model, "0123abcd", 1280, 0.003, gallery, neighbours)
         return QueryResult(dataset.spec, query, (result,))
 
     def _search_many(self, request: SearchMany) -> QueryResult:
         found = [
-            self._search(Search(request.ticket, request.spec, model, request.image_id, request.path, request.text))
+            self._search(
+                Search(
+                    request.ticket, request.spec, model, request.image_id, request.path, request.text,
+                    parts=request.parts, crop=request.crop,
+                )
+            )
             for model in request.models
-        ]
+        ]  # fmt: skip
         return QueryResult(found[0].dataset, found[0].query, tuple(one.results[0] for one in found))
 
     def _neighbours(self, request: Search) -> tuple[Neighbour, ...]:
@@ -574,7 +581,8 @@ class Session:
     def query(self) -> str:
         """The image or the text that is searched with."""
         assert self.app.target is not None
-        return self.app.target.image_id or self.app.target.path or self.app.target.text
+        target = self.app.target
+        return target.image_id or target.path or target.text or format_mix(target.parts)
 
     @property
     def strip(self) -> Strip:

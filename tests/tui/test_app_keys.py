@@ -305,7 +305,7 @@ class TestSwitchingModels:
             last = session.engine.asked(Search)[-1]
             assert last == Search(last.ticket, "/photos", LITE1, "bag/001.jpg")
             assert LITE1 in session.head
-            assert session.neighbours[0] == "1 0.940 ✓\nbag"
+            assert session.neighbours[0].splitlines()[::2] == ["1 0.940 ✓", "bag"]
             assert session.neighbours[1] == "2 0.890 ✗\nchair"
 
     async def test_they_go_round(self) -> None:
@@ -536,7 +536,9 @@ class TestOutsidePictures:
             session.engine.fail(AskPicture, UnreadableImage("No such file"))
             session.engine.fail(Search, UnreadableImage("cat.jpg cannot be read (No such file)"))
             await session.press("o", *"cat.jpg", "enter")
-            assert session.head.splitlines()[1] == "cat.jpg cannot be read (No such file)."
+            assert session.head.splitlines()[1] == (
+                "cat.jpg cannot be read (No such file). n goes on to the next image, o opens another, b goes back."
+            )
             assert session.strip.cells[0].picture._note == "No such file"
             assert session.neighbours == []
 

@@ -257,7 +257,7 @@ class TestPictureGrid:
 
 class TestStrip:
     @pytest.mark.parametrize(
-        ("size", "columns"), [((78, 18), 3), ((118, 34), 3), ((150, 14), 6), ((40, 50), 2), ((20, 60), 2)]
+        ("size", "columns"), [((78, 18), 3), ((118, 24), 3), ((150, 14), 6), ((40, 50), 2), ((20, 60), 2)]
     )
     async def test_six_cells_are_arranged_so_that_they_are_large(self, size: tuple[int, int], columns: int) -> None:
         strip = Strip(terminal(), caption_lines=2)

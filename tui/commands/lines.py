@@ -299,6 +299,20 @@ def _query(
     text: Annotated[
         str | None, typer.Option(metavar="WORDS", help="Search with these words; the model needs a text tower.")
     ] = None,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPRESSION",
+            help="Search with images and words together, weights before a colon: '2:cat + ./pool.jpg - fruit'.",
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="L,T,R,B",
+            help="Search with this part of --image or --id: left, top, right and bottom edge as fractions or percent.",
+        ),
+    ] = None,
     model: Model = None,
     k: Annotated[int, typer.Option("-k", metavar="K", min=1, help="How many neighbours.")] = 5,
     device: Device = "auto",
@@ -319,6 +333,8 @@ def _query(
         image=image,
         image_id=image_id,
         text=text,
+        mix=mix,
+        crop=crop,
         k=k,
         device=device,
         precision=precision,

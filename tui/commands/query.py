@@ -14,6 +14,7 @@ from visexplore.core.evaluation.virtual import Virtual, parse
 from visexplore.core.explorer import Explorer
 from visexplore.core.messages import EmbedReport, ModelResult, Neighbour, Picture, Query, QueryResult
 from visexplore.core.query_image import read_query_image
+from visexplore.core.query_mix import kinds_in, parse_box, parse_mix, query_of, query_words
 from visexplore.core.text import cell_width, count, cut, cut_front, percentile
 from visexplore.tui.commands.common import Globals
 from visexplore.tui.commands.embed import embed
@@ -39,6 +40,8 @@ def run(
     image: str | None,
     image_id: str | None,
     text: str | None,
+    mix: str | None,
+    crop: str | None,
     k: int,
     device: str,
     precision: str,
@@ -46,11 +49,17 @@ def run(
     as_json: bool,
 ) -> int:
     """Search and print; embeds first what is not embedded yet."""
-    if sum(given is not None for given in (image, image_id, text)) != 1:
+    if sum(given is not None for given in (image, image_id, text, mix)) != 1:
         raise UserError(
-            "A query is either a picture of yours, an image of the dataset, or words",
-            "Give one of --image PATH, --id ID and --text WORDS.",
+            "A query is either a picture of yours, an image of the dataset, words, or a mix of them",
+            "Give one of --image PATH, --id ID, --text WORDS and --mix EXPRESSION.",
         )
+    if crop is not None and (text is not None or mix is not None):
+        raise UserError(
+            "--crop takes a part of the picture of --image or --id",
+            "In a mix write the part behind the picture: --mix 'cat.jpg[0,0,0.5,1] + red'.",
+        )
+    box = None if crop is None else parse_box(crop)
     if text is not None and not text.strip():
         raise UserError("The text to search with is empty", "Say what the images should show: --text 'a red mug'.")
     settings = options.settings()
@@ -59,9 +68,9 @@ def run(
     # Whatever is wrong with the models or the query is told now, not after minutes of embedding.
     asked = [(name, parse(name)) for name in models or [DEFAULT_MODEL]]
     checkpoints = [named_model(explorer, part) for name, virtual in asked for part in _parts(name, virtual)]
-    for virtual in (virtual for _, virtual in asked if virtual is not None and image_id is None):
+    for virtual in (virtual for _, virtual in asked if virtual is not None and (image_id is None or box)):
         raise UserError(
-            f"{virtual} searches with images of the dataset only",
+            f"{virtual} searches with whole images of the dataset only",
             "Give one of them with --id, or name the models that it is made of.",
         )
     models = [named_model(explorer, name).key if virtual is None else str(virtual) for name, virtual in asked]
@@ -69,13 +78,17 @@ def run(
         explorer.recipe(checkpoint.key)
     dataset = explorer.dataset(spec)
     data = None if image is None else read_query_image(image, offline=settings.offline)
-    picture = None if text else _query_picture(explorer, spec, image or "", data, image_id)
+    parts = () if mix is None else parse_mix(mix, kinds_in(dataset.position_of))
+    query = query_of(parts) if parts else Query(image_id or "", image or "", text=text or "", crop=box)
+    picture = _query_picture(explorer, spec, query, data)
     missing = _not_embedded(explorer, spec, checkpoints)
-    if text:
-        _check_text_towers(explorer, checkpoints, missing, text, options, silent=as_json)
+    if query.has_text:
+        _check_text_towers(explorer, checkpoints, missing, options, silent=as_json)
     if missing:
         _check_embedded(embed(explorer, spec, missing, options, silent=as_json), dataset.title)
-    result = explorer.query(spec, models, image_id=image_id, image=data, name=image or "", text=text or "", k=k)
+    result = explorer.query(
+        spec, models, image_id=image_id, image=data, name=image or "", text=text or "", parts=parts, crop=box, k=k
+    )
     if as_json:
         output.json(result.as_json())
     elif output.is_tty:
@@ -92,7 +105,6 @@ def _check_text_towers(
     explorer: Explorer,
     checkpoints: Sequence[Checkpoint],
     missing: Sequence[str],
-    text: str,
     options: Globals,
     *,
     silent: bool,
@@ -108,18 +120,25 @@ def _check_text_towers(
     unknown = [checkpoint for checkpoint in checkpoints if checkpoint.family == OUTSIDE and checkpoint.key in missing]
     fetch_missing(explorer, unknown, options, silent=silent)
     for checkpoint in unknown:
-        explorer.encoder(checkpoint.key).embed_texts([text])
+        explorer.encoder(checkpoint.key).embed_texts(["a picture"])
 
 
-def _query_picture(explorer: Explorer, spec: str, name: str, data: bytes | None, image_id: str | None) -> Picture:
+def _query_picture(explorer: Explorer, spec: str, query: Query, data: bytes | None) -> Picture | None:
+    """Return the first picture of a query, None if there are only words, after trying to read all of them."""
     dataset = explorer.dataset(spec)
-    if image_id is not None:
-        name = image_id
-        record = dataset.record(image_id)
-    try:
-        return explorer.picture(dataset.read(record) if data is None else data, _PICTURE_SIDE)
-    except UnreadableImage as error:
-        raise UnreadableImage(f"'{name}' cannot be read as a picture ({error.message})", error.hint) from error
+    first = None
+    for part in query.components:
+        if part.text:
+            continue
+        name = part.image_id or part.path
+        record = dataset.record(name) if part.image_id else None
+        try:
+            read = dataset.read(record) if record else explorer.read_outside(name) if data is None else data
+            shown = explorer.picture(read, _PICTURE_SIDE, part.crop)
+        except UnreadableImage as error:
+            raise UnreadableImage(f"'{name}' cannot be read as a picture ({error.message})", error.hint) from error
+        first = first or shown
+    return first
 
 
 def _parts(name: str, virtual: Virtual | None) -> Sequence[str]:
@@ -152,7 +171,7 @@ def _facts(result: ModelResult) -> str:
 
 
 def _describe(query: Query) -> str:
-    name = f'"{query.text}"' if query.text else query.image_id or query.path
+    name = f'"{query.text}"' if query.text else query_words(query)
     return f"query {name}" + (f"  ({query.label})" if query.label else "")
 
 
@@ -234,8 +253,11 @@ type _Caption = Sequence[tuple[str, str]]  # lines with their styles
 
 
 def _query_caption(query: Query, width: int) -> _Caption:
-    name = cut_front(os.path.basename(query.image_id or query.path), width)  # noqa: PTH119 - an id is no path
-    return [("query", "bold"), (cut_front(query.label or "", width), "bold"), (name, "dim")]
+    shown = query.picture
+    path = (shown.image_id or shown.path) if shown else ""
+    head = "mix" if query.parts else "part" if query.crop else "query"
+    name = cut_front(os.path.basename(path), width)  # noqa: PTH119 - an id is no path
+    return [(head, "bold"), (cut_front(query.label or "", width), "bold"), (name, "dim")]
 
 
 def _caption(query: Query, neighbour: Neighbour, width: int) -> _Caption:

@@ -140,6 +140,19 @@ class DatasetPanel(Panel):
         if (even_if_browsing or not grid.has_focus) and order < len(self._shown) and self._shown[order] == position:
             self._go_to(order)
 
+    def reveal(self, position: int) -> None:
+        """Turn to the page with an image and put the cursor on it; a filter that hides it is given up."""
+        if self._gallery is None:
+            return
+        if position not in self._shown:
+            field = self.query_one("#image-filter", Input)
+            with field.prevent(Input.Changed):
+                field.value = ""
+            field.remove_class("shown")
+            self._label = None
+            self._show(self._gallery.positions(None, ""))
+        self._go_to(bisect_left(self._shown, position))
+
     def _show(self, positions: list[int]) -> None:
         self._shown = positions
         self._first = 0

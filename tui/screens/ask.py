@@ -22,23 +22,25 @@ class Ask(ModalScreen[str | None]):
         title: of the window.
         hint: what to type, and what happens then.
         placeholder: shown while nothing is typed.
-        value: typed already, and selected: the next key replaces it.
+        value: typed already.
+        selected: the next key replaces that; if not, the cursor is at its end.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Back", show=False)]
 
-    def __init__(self, title: str, hint: str, placeholder: str = "", value: str = "") -> None:
+    def __init__(self, title: str, hint: str, placeholder: str = "", value: str = "", *, selected: bool = True) -> None:
         super().__init__()
         self._title = title
         self._hint = hint
         self._placeholder = placeholder
         self._value = value
+        self._selected = selected
 
     def compose(self) -> ComposeResult:
         """Lay the field over the hint."""
         with Vertical(id="ask") as box:
             box.border_title = Content(self._title)
-            field = Input(printable(self._value), placeholder=self._placeholder)
+            field = Input(printable(self._value), placeholder=self._placeholder, select_on_focus=self._selected)
             field.cursor_blink = False
             yield field
             yield Static(self._hint, markup=False, classes="hint")

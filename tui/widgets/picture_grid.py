@@ -26,6 +26,8 @@ _PAINTED_PER_REFRESH = {Graphics.KITTY: 6, Graphics.SIXEL: 2, Graphics.HALFBLOCK
 
 
 _LARGE_ENOUGH = 20  # cells: rather more thumbnails than wider ones
+_LEAST_BELOW = 14  # cells of a neighbour's width below a large query
+_WORTH_IT = 1.4  # times as high as its neighbours a large query has to be
 
 
 class PictureCell(Vertical):
@@ -181,8 +183,12 @@ class PictureGrid(Widget, can_focus=True):
         self.styles.grid_size_rows = self.rows
         self.styles.grid_rows = f"{height + self._caption_lines}"
         self.styles.grid_columns = f"{width}"
-        self.mount_all(PictureCell(self._terminal, width, height, self._caption_lines) for _ in range(self.capacity))
+        self.mount_all(self.make_cells(width, height))
         self.call_after_refresh(self._tell_reshaped)
+
+    def make_cells(self, width: int, height: int) -> list[Widget]:
+        """Return what to lay into the grid: cells with pictures of a width and a height in terminal cells."""
+        return [PictureCell(self._terminal, width, height, self._caption_lines) for _ in range(self.capacity)]
 
     def _tell_reshaped(self) -> None:
         self.watch_cursor(self.cursor, self.cursor)  # the cells are new
@@ -296,19 +302,53 @@ class PictureGrid(Widget, can_focus=True):
 
 
 class Strip(PictureGrid):
-    """A query and its neighbours: six cells, arranged so that they are as large as the area allows."""
+    """A query and its neighbours: six cells, arranged so that they are as large as the area allows.
 
+    Where there is room the query stands large above its neighbours, with words beside it.
+    """
+
+    DEFAULT_CSS = """
+    Strip > .facts { width: 100%; height: 100%; padding: 0 1; text-align: left; text-wrap: nowrap; }
+    """
     CELLS = 6
+    NEIGHBOURS = 5
+
+    def __init__(self, terminal: Terminal, *, caption_lines: int, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(terminal, caption_lines=caption_lines, id=id)
+        self._lead = (0, 0, 0)
+
+    @property
+    def capacity(self) -> int:
+        """How many pictures it holds; 0 before it is laid out."""
+        return self.CELLS if self.columns else 0
+
+    @property
+    def facts_width(self) -> int:
+        """Cells of a line beside a large query; 0 where it is not large."""
+        spanned = self._lead[0]
+        return (self.NEIGHBOURS - spanned) * (self.caption_width + 1) - 3 if spanned else 0
+
+    @property
+    def large_width(self) -> int:
+        """Width of a query that stands large above its neighbours, with one line below it; 0 where it does not."""
+        return self._lead[1]
+
+    def show_facts(self, facts: Content) -> None:
+        """Show words beside a large query."""
+        for beside in self.query(".facts").results(Static):
+            beside.update(facts, layout=False)
 
     def wanted_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Return the arrangement of six cells with the largest square picture."""
+        """Return the arrangement of six cells with the largest square picture, or of five below the query."""
+        if self._lead[0]:
+            return self.NEIGHBOURS, 2, *self._below(width)
         aspect = self._terminal.cell_height / self._terminal.cell_width
 
         def side(columns: int) -> float:
             rows = self.CELLS // columns
             return min((width + 1) // columns - 1, (height // rows - self._caption_lines) * aspect)
 
-        columns = max((6, 3, 2), key=side)
+        columns = max((3, 6, 2), key=side)  # of two that are equally large the one with the wider captions
         rows = self.CELLS // columns
         cell_width = max(4, (width + 1) // columns - 1)
         picture_height = max(2, height // rows - self._caption_lines)
@@ -316,6 +356,51 @@ class Strip(PictureGrid):
         picture_width = min(cell_width, round(picture_height * aspect * 1.35))
         picture_height = min(picture_height, max(2, round(picture_width / aspect * 1.1)))
         return columns, rows, picture_width, picture_height
+
+    def _below(self, width: int) -> tuple[int, int]:
+        """Return width and height of five pictures in a row."""
+        aspect = self._terminal.cell_height / self._terminal.cell_width
+        each = (width + 1) // self.NEIGHBOURS - 1
+        return each, round(each / aspect * 1.05)
+
+    def _wanted_lead(self, width: int, height: int) -> tuple[int, int, int]:
+        """Return how many columns a large query spans, its width and its height; zeros where it is not worth it."""
+        aspect = self._terminal.cell_height / self._terminal.cell_width
+        each, low = self._below(width)
+        lead_height = height - low - self._caption_lines - 1
+        spanned = next((n for n in (2, 3) if n * (each + 1) - 1 >= lead_height * aspect), 3)
+        if each < _LEAST_BELOW or lead_height < _WORTH_IT * low:
+            return 0, 0, 0
+        lead_width = spanned * (each + 1) - 1
+        return spanned, lead_width, min(lead_height, round(lead_width / aspect))
+
+    def _reshape(self) -> None:
+        lead = self._wanted_lead(*self.size)
+        if lead != self._lead:
+            self._lead, self._shape = lead, (0, 0, 0, 0)  # laid out anew, whatever becomes of the neighbours
+        super()._reshape()
+
+    def make_cells(self, width: int, height: int) -> list[Widget]:
+        """Return six cells, the first of them large where there is room, with a place for words beside it."""
+        cells = super().make_cells(width, height)
+        spanned, lead_width, lead_height = self._lead
+        if not spanned:
+            return cells
+        query = PictureCell(self._terminal, lead_width, lead_height, caption_lines=1)
+        query.styles.column_span = spanned
+        beside = Static("", markup=False, classes="facts")
+        beside.styles.column_span = self.NEIGHBOURS - spanned
+        self.styles.grid_rows = f"{lead_height + 1} {height + self._caption_lines}"
+        return [query, beside, *cells[1:]]
+
+    def action_move(self, right: int, down: int) -> None:
+        """Move the cursor; between a large query and its neighbours up and down."""
+        if not (self._lead[0] and down):
+            super().action_move(right, down)
+        elif down > 0 and self.cursor == 0 and self._filled > 1:
+            self.cursor = 1
+        elif down < 0:
+            self.cursor = 0
 
 
 def graphics_after(graphics: Graphics) -> Graphics:
