@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visexplore.core.errors import UserError
-from visexplore.core.evaluation.space import Space, block_size
-from visexplore.core.evaluation.tournament import Question, Standing, next_question, standing
+from visexplore.core.evaluation.disputed import nearest_positions
+from visexplore.core.evaluation.space import Space
+from visexplore.core.evaluation.tournament import next_question, standing
 from visexplore.core.evaluation.votes import Vote, VoteFile
+from visexplore.core.standing import Question, Standing
 
 if TYPE_CHECKING:
     from visexplore.core.explorer import Explorer
@@ -44,6 +46,21 @@ class _Field:
     models: dict[str, str]  # the model of each name in the votes
     queries: tuple[str, ...]
     neighbours: dict[str, NDArray[np.int64]]
+
+
+def vote_file(explorer: Explorer, spec: str) -> VoteFile:
+    """Return where the votes on a dataset are kept.
+
+    Raises:
+        UnknownDataset, EmptyDataset: see `Explorer.dataset`.
+    """
+    return VoteFile(explorer.settings.home / "votes" / f"{explorer.dataset(spec).slug}.jsonl")
+
+
+def standing_of(votes: Sequence[Vote]) -> Standing:
+    """Return the standing of all models that votes are about, in the order in which they were first voted on."""
+    names = dict.fromkeys(name for vote in votes if vote.outcome != "skip" for name in (vote.left, vote.right))
+    return standing(list(names), votes)
 
 
 class BlindTournament:
@@ -93,7 +110,7 @@ class BlindTournament:
         return self.ask(spec, models)
 
     def _votes(self, spec: str) -> VoteFile:
-        return VoteFile(self._explorer.settings.home / "votes" / f"{self._explorer.dataset(spec).slug}.jsonl")
+        return vote_file(self._explorer, spec)
 
     def _look(self, spec: str, models: Sequence[str]) -> _Field:
         spaces = tuple(self._explorer.space(spec, model) for model in models)
@@ -123,18 +140,7 @@ class BlindTournament:
             spaces=spaces,
             models=dict(zip(names, models, strict=True)),
             queries=queries,
-            neighbours={name: _nearest(space, everywhere, k) for name, space in zip(names, spaces, strict=True)},
+            neighbours={
+                name: nearest_positions(space, everywhere, k) for name, space in zip(names, spaces, strict=True)
+            },
         )
-
-
-def _nearest(space: Space, positions: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """Return the positions of the `k` nearest images to each of q images, themselves left out: (q, k)."""
-    rows = space.rows(positions)
-    everything = np.arange(len(space.positions))
-    step = block_size(len(everything))
-    found = [
-        space.nearest(block, everything, (np.arange(len(block)), block), k)
-        for block in (rows[start : start + step] for start in range(0, len(rows), step))
-    ]
-    nearest: NDArray[np.int64] = space.positions[np.concatenate(found)]
-    return nearest

@@ -48,6 +48,7 @@ from visexplore.core.encoders.device import AUTO, choose_device
 from visexplore.core.encoders.loaded import LoadedEncoders
 from visexplore.core.errors import CannotLoadModel, NotEmbedded, StorageError, StoreBusy, UnreadableImage, UserError
 from visexplore.core.evaluation.background import background_of
+from visexplore.core.evaluation.disputed import disagreements
 from visexplore.core.evaluation.proxies import PERTURBATIONS, perturb, self_retrieval
 from visexplore.core.evaluation.searchable import Searchable
 from visexplore.core.evaluation.space import EmbeddingSpace, Space
@@ -58,6 +59,7 @@ from visexplore.core.messages import (
     Bottleneck,
     Box,
     CacheState,
+    Disagreements,
     EmbedReport,
     KnownDataset,
     ModelResult,
@@ -108,6 +110,7 @@ class Explorer:
         self._searchables: dict[tuple[str, str], Searchable] = {}
         self._virtual: dict[tuple[str, str], tuple[Space, dict[str, Searchable]]] = {}
         self._stores: dict[Path, Store] = {}
+        self._disagreements: tuple[Dataset, object, Disagreements] | None = None  # the last ones, and of what
         self._catalogue: Catalogue | None = None
         self._lock = threading.RLock()  # of the dictionaries above
         self._thumbnails = ThumbnailCache(settings.thumbnails, settings.thumbnails_mb * 1_000_000)
@@ -566,6 +569,43 @@ class Explorer:
             step = encoder.batch_size
             vectors = [encoder.embed_images(np.stack(pixels[at : at + step])) for at in range(0, len(pixels), step)]
             found[kind] = float(self_retrieval(space, originals, np.concatenate(vectors)).mean())
+        return found
+
+    def disagreements(
+        self, spec: str, models: Sequence[str], *, k: int = 5, cancelled: Callable[[], bool] = lambda: False
+    ) -> Disagreements:
+        """Return the queries on which models differ, the most disputed first; as `evaluation.disputed`.
+
+        The same question is answered at once until the dataset or what is embedded of it changes.
+
+        Args:
+            spec: names the dataset.
+            models: catalogue names, ids outside it, or virtual models: two at least.
+            k: how many neighbours to compare.
+            cancelled: asked again and again; then no query is returned.
+
+        Raises:
+            UserError: fewer than two models, or no image with neighbours under all of them.
+            NotEmbedded, UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError: see there.
+        """
+        dataset = self.dataset(spec)
+        names = {name: one for name in models for one in self.asked([name])}
+        opened = [self._named(dataset, name) for one in names.values() for name in _parts(one)]
+        key = (tuple(names), k, *((one.recipe, one.stamp) for one in opened))
+        known = self._disagreements
+        if known is not None and known[0] is dataset and known[1] == key:
+            return known[2]
+        covered = {
+            name: (
+                self._virtual_space(dataset, one)[0].positions
+                if isinstance(one, Virtual)
+                else self._embedded(dataset, one).index.positions
+            )
+            for name, one in names.items()
+        }
+        found = disagreements(dataset, covered, lambda name: self.space(spec, name), k, cancelled)
+        if not cancelled():
+            self._disagreements = dataset, key, found
         return found
 
     def space(self, spec: str, model: str) -> Space:

@@ -273,6 +273,46 @@ class KnownDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """How much models differ on the neighbours of one query, in the mean of all pairs of them.
+
+    Attributes:
+        image_id: of the query.
+        label: of the query.
+        disagreement: 1 minus the rank-biased overlap of the first k neighbours: 0 for the same ones, 1 for all others.
+        overlap: share of the first k neighbours that both have, whatever their order.
+    """
+
+    image_id: str
+    label: str | None
+    disagreement: float
+    overlap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreements:
+    """The queries on which models differ, those first on which they differ most.
+
+    Attributes:
+        models: as they were named.
+        k: how many neighbours were compared.
+        queries: without those on which all models agree.
+        looked_at: how many queries were compared: of a large dataset a random sample.
+        images: how many images all of the models have embedded.
+        disagreement: mean over the queries that were compared.
+        overlap: mean over the queries that were compared.
+    """
+
+    models: tuple[str, ...]
+    k: int
+    queries: tuple[Disagreement, ...]
+    looked_at: int
+    images: int
+    disagreement: float
+    overlap: float
+
+
+@dataclass(frozen=True, slots=True)
 class CacheState:
     """How much of a dataset is embedded under one model: `embedded` and `failed` of `total` images."""
 

@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -35,7 +35,6 @@ from visexplore.core.catalogue import (
 )
 from visexplore.core.engine import (
     AskCacheStates,
-    AskPicture,
     AskRates,
     CacheStates,
     DatasetOpened,
@@ -74,9 +73,10 @@ from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.panels.datasets import DatasetPanel
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.panels.query import QueryPanel
-from visexplore.tui.pictures import Pictures, hand_picture
+from visexplore.tui.pictures import Pictures, ask_picture
 from visexplore.tui.query_changes import expression_of, read_expression, with_crop, with_image
 from visexplore.tui.query_notes import after_failure
+from visexplore.tui.row_order import RowOrder
 from visexplore.tui.session_state import Sessions, SessionState
 from visexplore.tui.terminal import Terminal, drain
 from visexplore.tui.text_search import TextModels, takes_text, why_not
@@ -89,6 +89,8 @@ from visexplore.tui.widgets.status import StatusLine
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from visexplore.tui.screens.side_by_side import SideBySide
 
 
 # The windows of tui.screens are imported where they are opened: none is open at the first paint.
@@ -195,6 +197,7 @@ class VisexploreApp(App[int]):
         self.dataset_choices = DatasetChoices(self._asks, self.sessions)
         self._own_keys = settings.keys if settings else {}
         self._guide = Guide(self.sessions, self._own_keys, is_on=settings is not None and settings.hints)
+        self._row_order = RowOrder()
         self._asked_states = 0.0
         self._deaths: list[float] = []
         self._shows_stop = False  # in the footer
@@ -630,11 +633,7 @@ class VisexploreApp(App[int]):
             if target is self.target:
                 self._panel(QueryPanel).show_outside_picture(picture)
 
-        self._ask_picture(part, _QUERY_PIXELS, made)
-
-    def _ask_picture(self, part: QueryPart, side: int, made: Callable[[Image | str], None]) -> None:
-        spec, name = (self.spec, part.image_id) if part.image_id else ("", part.path)
-        self._asks.ask(lambda ticket: AskPicture(ticket, spec, name, side, part.crop), partial(hand_picture, made))
+        ask_picture(self._asks, self.spec, part, _QUERY_PIXELS, made)
 
     def _ask_neighbours(self) -> None:
         """Search with the query under the current model, unless that is on the screen already."""
@@ -911,7 +910,7 @@ class VisexploreApp(App[int]):
         from visexplore.tui.screens.crop import Crop
 
         name = part.image_id or part.path
-        load = partial(self._ask_picture, replace(part, crop=None), _ZOOM_PIXELS)
+        load = partial(ask_picture, self._asks, self.spec, replace(part, crop=None), _ZOOM_PIXELS)
         self.push_screen(Crop(self.terminal, name, part.crop, load), chosen)
 
     def action_copy_path(self) -> None:
@@ -1058,7 +1057,7 @@ class VisexploreApp(App[int]):
     def _load_large(self, image_id: str, done: Callable[[Image | Words | str], None]) -> None:
         part = QueryPart(image_id=image_id) if image_id else self.target.picture if self.target else None
         if part is not None:
-            self._ask_picture(part, _ZOOM_PIXELS, done)
+            ask_picture(self._asks, self.spec, part, _ZOOM_PIXELS, done)
         elif self.target is not None:
             words = self.target.text or query_words(self.target)
             self.call_later(done, Words(words))  # not before who asks is ready for an answer
@@ -1072,20 +1071,79 @@ class VisexploreApp(App[int]):
         if gallery is None or target is None or not models:
             self.notify("Nothing is embedded yet: press e, then c.", severity="warning", markup=False)
             return
-        if not target.image_id:
-            self.notify("Side by side goes through images of the dataset: choose one.", markup=False)
+        able = models if target.is_stored else self._able_to_search(target, models)
+        if not able:
             return
         from visexplore.tui.screens.side_by_side import SideBySide
 
-        window = SideBySide(self.terminal, self._pictures, self._asks, gallery, self._named(models), target.image_id)
+        self._push_side_by_side(
+            SideBySide(
+                self.terminal, self._pictures, self._asks, gallery, self._named(models), target, self._row_order,
+                outside_models=self._named(able), place=self._place,
+            ),
+            gallery,
+        )  # fmt: skip
 
+    def action_disagreement(self) -> None:
+        """Go through the queries on which the models differ most."""
+        gallery, target, models = self.gallery, self.target, self._embedded_models()
+        if gallery is None or target is None or self._lacks_models("d", "differ"):
+            return
+        from visexplore.tui.screens.disagreement import DisagreementQueue
+
+        self._push_side_by_side(
+            DisagreementQueue(
+                self.terminal, self._pictures, self._asks, gallery, self._named(models), target, self._row_order
+            ),
+            gallery,
+        )
+
+    def _push_side_by_side(self, window: SideBySide, gallery: Gallery) -> None:
         def left(model: str | None) -> None:
-            if self.gallery is gallery and window.image_id != target.image_id:
-                self._choose_query(gallery.position_of[window.image_id])
+            image_id = window.query_asked.image_id
+            if self.gallery is gallery and image_id and self.target is not None and image_id != self.target.image_id:
+                self._choose_query(gallery.position_of[image_id])
             if model:
                 self._use_model(self._names.get(model, model))
 
         self.push_screen(window, left)
+
+    def _able_to_search(self, target: Query, models: Sequence[str]) -> list[str]:
+        """Return the models that a query from outside can be searched with here; where there is none, say why."""
+        known = {model: self.catalogue.resolve(self._names.get(model, model)) for model in models}
+        able = [model for model, checkpoint in known.items() if not target.has_text or takes_text(checkpoint)]
+        here = [model for model in able if self._weights.run_here(known[model])]
+        if not able:
+            self.notify(
+                f"No model that has embedded this can search by text; {self._text_models().advice()}.",
+                severity="warning", markup=False, timeout=8,
+            )  # fmt: skip
+        elif not here:
+            first = known[able[0]]
+            self.notify(what_a_query_from_outside_costs(first), severity="warning", markup=False, timeout=8)
+        return here
+
+    def action_tournament(self) -> None:
+        """Ask which of two unnamed models is better, query by query."""
+        gallery = self.gallery
+        if gallery is None or self._lacks_models("T", "compete"):
+            return
+        from visexplore.tui.screens.tournament import Tournament
+
+        models = self._named(self._embedded_models())
+        self.push_screen(Tournament(self.terminal, self._pictures, self._asks, gallery, models))
+
+    def _lacks_models(self, key: str, what: str) -> bool:
+        """Whether fewer than two models have embedded the dataset; then say what to press."""
+        models = self._embedded_models()
+        if len(models) < 2:
+            only = f"only {printable(models[0])} has" if models else "none has"
+            self.notify(
+                f"It takes two models that have embedded these images to {what}, and {only}: "
+                f"choose another with [ or ], press e, then {key}.",
+                severity="warning", markup=False, timeout=8,
+            )  # fmt: skip
+        return len(models) < 2
 
     def _named(self, slugs: Iterable[str]) -> tuple[str, ...]:
         """Return what the engine knows models by."""

@@ -85,6 +85,22 @@ KEYS: tuple[Binding, ...] = (
         id="side_by_side",
     ),
     Binding(
+        "d",
+        "disagreement",
+        "Disagree",
+        show=False,
+        tooltip="the queries on which the models differ most, side by side",
+        id="disagreement",
+    ),
+    Binding(
+        "T",
+        "tournament",
+        "Tournament",
+        show=False,
+        tooltip="blind tournament: which of two unnamed models fits the query better",
+        id="tournament",
+    ),
+    Binding(
         "v", "verdict", "Verdict", tooltip="which model is best here: scores, costs, where models differ", id="verdict"
     ),
     Binding(

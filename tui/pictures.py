@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from visexplore.core.engine import AskThumbnail, Died, Event, Failed, PictureMade
-from visexplore.core.messages import Picture
+from visexplore.core.engine import AskPicture, AskThumbnail, Died, Event, Failed, PictureMade
+from visexplore.core.messages import Picture, QueryPart
 from visexplore.core.text import printable
-from visexplore.tui.asks import Sender
+from visexplore.tui.asks import Asks, Sender
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -76,6 +77,20 @@ class Pictures:
             ticket = self._engine.ticket()
             self._asked[ticket] = key
             self._engine.send(AskThumbnail(ticket, *key))
+
+
+def ask_picture(asks: Asks, spec: str, part: QueryPart, side: int, done: Done) -> None:
+    """Call `done` with the picture of up to `side` pixels that a query is made of, when the engine has made it.
+
+    Args:
+        asks: the engine.
+        spec: of the dataset.
+        part: an image of the dataset or a picture from outside, or a piece of one.
+        side: pixels.
+        done: takes the picture, or why there is none.
+    """
+    spec, name = (spec, part.image_id) if part.image_id else ("", part.path)
+    asks.ask(lambda ticket: AskPicture(ticket, spec, name, side, part.crop), partial(hand_picture, done))
 
 
 def hand_picture(done: Done, event: Event) -> None:

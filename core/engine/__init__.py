@@ -8,6 +8,7 @@ from visexplore.core.engine.client import Engine
 from visexplore.core.engine.protocol import (
     AskCacheStates,
     AskDatasets,
+    AskDisagreements,
     AskPicture,
     AskQuestion,
     AskRates,
@@ -20,6 +21,7 @@ from visexplore.core.engine.protocol import (
     DatasetOpened,
     DatasetsKnown,
     Died,
+    DisagreementsFound,
     Embed,
     Event,
     Exported,
@@ -46,6 +48,7 @@ from visexplore.core.engine.protocol import (
 __all__ = [
     "AskCacheStates",
     "AskDatasets",
+    "AskDisagreements",
     "AskPicture",
     "AskQuestion",
     "AskRates",
@@ -58,6 +61,7 @@ __all__ = [
     "DatasetOpened",
     "DatasetsKnown",
     "Died",
+    "DisagreementsFound",
     "Embed",
     "Engine",
     "Event",

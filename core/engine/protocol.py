@@ -11,6 +11,7 @@ from visexplore.core.errors import EngineDied, VisexploreError
 from visexplore.core.messages import (
     Box,
     CacheState,
+    Disagreements,
     EmbedReport,
     KnownDataset,
     ModelResult,
@@ -19,9 +20,9 @@ from visexplore.core.messages import (
     QueryPart,
     QueryResult,
 )
+from visexplore.core.standing import Question, Standing
 
 if TYPE_CHECKING:
-    from visexplore.core.evaluation.tournament import Question, Standing
     from visexplore.core.evaluation.votes import Vote
 
 # ---- requests: what the screen asks. `ticket` comes back in the answer.
@@ -122,6 +123,16 @@ class ExportStrips:
 
 
 @dataclass(frozen=True, slots=True)
+class AskDisagreements:
+    """On which queries models differ most, by their first `k` neighbours; `Cancel` gives it up."""
+
+    ticket: int
+    spec: str
+    models: tuple[str, ...]
+    k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
 class AskQuestion:
     """What the blind tournament between models asks next."""
 
@@ -162,7 +173,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Give a job up; what it has embedded stays."""
+    """Give up a job, or the search for disagreements; what a job has embedded stays."""
 
     ticket: int
 
@@ -307,6 +318,14 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
+class DisagreementsFound:
+    """The answer to `AskDisagreements`."""
+
+    ticket: int
+    found: Disagreements
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionAsked:
     """The next question of the blind tournament and the strips to show; all None where nothing is left to ask."""
 
@@ -334,10 +353,10 @@ class Died:
 
 JobRequest = Embed | Compare
 Request = (
-    OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskQuestion
-    | CastVote | JobRequest | Cancel | Pause | Resume | Reorder | AskRates | AskDatasets
+    OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskDisagreements
+    | AskQuestion | CastVote | JobRequest | Cancel | Pause | Resume | Reorder | AskRates | AskDatasets
 )  # fmt: skip
 Event = (
-    Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | QuestionAsked | JobProgress
-    | JobDone | JobPaused | RatesKnown | DatasetsKnown | Failed | Died
+    Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | DisagreementsFound
+    | QuestionAsked | JobProgress | JobDone | JobPaused | RatesKnown | DatasetsKnown | Failed | Died
 )  # fmt: skip

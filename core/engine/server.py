@@ -1,8 +1,8 @@
 """The child's end of the engine: an Explorer that answers requests until its connection closes.
 
 Four threads work in it: one takes the jobs (embedding, comparing), one at a time; one searches with pictures from
-outside; one puts models side by side; the main one answers meanwhile what can be answered at once (searches with
-stored embeddings, thumbnails).
+outside; one puts models side by side and finds where they differ; the main one answers meanwhile what can be answered
+at once (searches with stored embeddings, thumbnails).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from visexplore.core.engine.job_queue import JobQueue
 from visexplore.core.engine.protocol import (
     AskCacheStates,
     AskDatasets,
+    AskDisagreements,
     AskPicture,
     AskQuestion,
     AskRates,
@@ -33,6 +34,7 @@ from visexplore.core.engine.protocol import (
     Compared,
     DatasetOpened,
     DatasetsKnown,
+    DisagreementsFound,
     Embed,
     Event,
     Exported,
@@ -105,7 +107,7 @@ class _Server:
         ):
             # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
             self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
-        elif isinstance(request, SearchMany | AskQuestion | CastVote | AskDatasets):
+        elif isinstance(request, SearchMany | AskDisagreements | AskQuestion | CastVote | AskDatasets):
             # The first time, all embeddings of several models are read; folders may be on a slow disk.
             self._comparing.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
         else:
@@ -163,6 +165,10 @@ class _Server:
                 found, image = self._search(request, request.models, STRIP)
                 files = explorer.save_strips(found, request.models, Path(request.folder), image=image)
                 return Exported(request.ticket, tuple(str(file) for file in files))
+            case AskDisagreements():
+                given_up = partial(self._is_given_up, request.ticket)
+                disputed = explorer.disagreements(request.spec, request.models, k=request.k, cancelled=given_up)
+                return DisagreementsFound(request.ticket, disputed)
             case AskQuestion():
                 asked = self._blind.ask(request.spec, request.models)
                 return QuestionAsked(request.ticket, asked.question, asked.standing, asked.left, asked.right)

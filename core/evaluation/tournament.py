@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visexplore.core.evaluation.agreement import Neighbours, rank_biased_overlap
 from visexplore.core.evaluation.votes import Vote
+from visexplore.core.standing import Question, Rating, Standing, Step
 
 LEVEL = 0.95
 ELO = 400 / math.log(10)
@@ -32,64 +32,6 @@ _CLOSE_ENOUGH = 1e-10
 _MOST_STEPS = 100
 
 Floats = NDArray[np.float64]
-Step = Literal["ahead", "same", "open"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rating:
-    """How strong a model is.
-
-    Attributes:
-        model: its name.
-        rating: Elo points; the mean of all models is 0, and 400 more mean ten wins to one.
-        low: lower end of the interval.
-        high: upper end.
-        votes: how many were about it.
-    """
-
-    model: str
-    rating: float
-    low: float
-    high: float
-    votes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the votes say so far; only numbers, texts and tuples, so `dataclasses.asdict` of it can be written as JSON.
-
-    Attributes:
-        ratings: the models, the strongest first; equally strong ones in the order they were named.
-        steps: between each model and the next: it is `ahead` for sure, both are the `same` for all purposes, or the
-            question is `open`.
-        votes: how many there are.
-        ties: how many of them are ties.
-    """
-
-    ratings: tuple[Rating, ...]
-    steps: tuple[Step, ...]
-    votes: int
-    ties: int
-
-    @property
-    def settled(self) -> bool:
-        """Whether more votes are needless: each model is surely ahead of the next, or the two are the same."""
-        return "open" not in self.steps
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to show next: two unnamed strips for one query.
-
-    Attributes:
-        query: image id.
-        left: model of the left strip.
-        right: model of the right strip.
-    """
-
-    query: str
-    left: str
-    right: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +96,8 @@ def next_question(
     The two models follow each other in the order so far, the step between them is open if any is, and of those they
     are the pair whose vote is expected to tell most: that raises the determinant of the information most
     (D-optimality). The query is one that was asked least, for these two never, and of those the one on which the two
-    differ most (by rank-biased overlap); chance decides between equals. Queries with two equal strips are not asked.
+    differ most (by rank-biased overlap); chance decides between equals. Queries with two equal strips are not
+    asked, nor any that was skipped, whichever models it was skipped for.
 
     Args:
         queries: (q,) image ids.
@@ -165,9 +108,10 @@ def next_question(
     models = list(neighbours)
     random = np.random.default_rng([seed, len(votes)])
     asked = Counter(vote.query for vote in votes)
+    skipped = {vote.query for vote in votes if vote.outcome == "skip"}
     for one, other in _most_telling(models, votes):
         differ = 1 - rank_biased_overlap(neighbours[one], neighbours[other]).round(9)
-        seen = {vote.query for vote in votes if {vote.left, vote.right} == {one, other}}
+        seen = skipped | {vote.query for vote in votes if {vote.left, vote.right} == {one, other}}
         shuffled = random.permutation(len(queries))
         unseen = [
             (asked[queries[row]], -differ[row], shuffled[row], row)

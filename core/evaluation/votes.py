@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from visexplore.core.errors import StorageError
 
-Outcome = Literal["left", "right", "tie"]
+Outcome = Literal["left", "right", "tie", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Vote:
         query: image id.
         left: model of the left strip; a name that changes with its recipe.
         right: model of the right strip.
-        outcome: which strip was better.
+        outcome: which strip was better; `skip` if there is nothing to be said, and the query is not to come again.
     """
 
     query: str
@@ -81,6 +81,19 @@ class VoteFile:
             StorageError: the file cannot be written.
         """
         self._append({"undo": True})
+
+    def clear(self) -> None:
+        """Delete the file.
+
+        Raises:
+            StorageError: it cannot be deleted.
+        """
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"The votes in {self.path} cannot be deleted ({error.strerror})", "Check who may write there."
+            ) from error
 
     def _append(self, entry: dict[str, Any]) -> None:
         try:

@@ -18,6 +18,7 @@ from tests.pictures import png
 from visexplore.core.comparison import Comparison
 from visexplore.core.engine import (
     AskCacheStates,
+    AskDisagreements,
     AskPicture,
     AskQuestion,
     AskRates,
@@ -29,6 +30,7 @@ from visexplore.core.engine import (
     Compared,
     DatasetOpened,
     Died,
+    DisagreementsFound,
     Embed,
     Engine,
     Event,
@@ -478,3 +480,24 @@ def test_a_blind_tournament_asks_counts_and_takes_back(shared_driver: Driver, co
     back = shared_driver.ask(QuestionAsked, CastVote, "sample", MODELS, None)
     assert back.standing.votes == 0
     assert back.question == asked.question
+
+
+def test_a_skipped_query_is_not_asked_again_and_skipping_can_be_taken_back(
+    shared_driver: Driver, compared: Comparison
+) -> None:
+    del compared
+    asked = shared_driver.ask(QuestionAsked, AskQuestion, "sample", MODELS)
+    assert asked.question is not None
+    skip = Vote(asked.question.query, asked.question.left, asked.question.right, "skip")
+    after = shared_driver.ask(QuestionAsked, CastVote, "sample", MODELS, skip)
+    assert after.standing.votes == 0
+    assert after.question is not None
+    assert after.question.query != asked.question.query
+    assert shared_driver.ask(QuestionAsked, CastVote, "sample", MODELS, None).question == asked.question
+
+
+def test_the_queries_on_which_models_differ_come_with_how_much(shared_driver: Driver, compared: Comparison) -> None:
+    del compared
+    found = shared_driver.ask(DisagreementsFound, AskDisagreements, "sample", MODELS).found
+    assert found.looked_at == found.images > 200
+    assert found.queries[0].disagreement >= found.queries[-1].disagreement > 0

@@ -505,3 +505,45 @@ def test_what_is_stored_is_what_the_encoder_gives(loaded: Explorer, lite0: Encod
     assert known
     alone = lite0.embed_images(lite0.preprocess(decode(png(1)))[None])
     np.testing.assert_allclose(store.embeddings([known.place]), alone, atol=1e-3)
+
+
+# ---- where models differ
+
+
+def test_disagreements_are_those_of_the_embeddings(explorer: Explorer, tiny: str, tiny_twin: str, fill: Fill) -> None:
+    folder = fill({f"{number:02}.png": number for number in range(12)})
+    embed(explorer, folder, tiny, tiny_twin)
+    found = explorer.disagreements(str(folder), [tiny, tiny_twin], k=3)
+    assert (found.looked_at, found.images, found.models) == (12, 12, (tiny, tiny_twin))
+    nearest = []
+    for model in (tiny, tiny_twin):
+        cosines = explorer.space(str(folder), model).similarities(np.arange(12))
+        np.fill_diagonal(cosines, -np.inf)
+        nearest.append(np.argsort(-cosines, axis=1, kind="stable")[:, :3])
+    for one in found.queries:
+        first, second = (list(rows[int(one.image_id[:2])]) for rows in nearest)
+        shared = [len({*first[:depth]} & {*second[:depth]}) / depth for depth in (1, 2, 3)]
+        biased = shared[2] * 0.9**3 + 0.1 / 0.9 * sum(s * 0.9**d for d, s in enumerate(shared, start=1))
+        assert one.overlap == pytest.approx(shared[2])
+        assert one.disagreement == pytest.approx(1 - biased)
+    assert found.queries
+
+
+def test_disagreements_are_kept_until_more_is_embedded(
+    explorer: Explorer, tiny: str, tiny_twin: str, fill: Fill
+) -> None:
+    folder = fill({f"{number}.png": number for number in range(6)})
+    embed(explorer, folder, tiny, tiny_twin)
+    found = explorer.disagreements(str(folder), [tiny, tiny_twin])
+    assert explorer.disagreements(str(folder), [tiny, tiny_twin]) is found
+    assert explorer.disagreements(str(folder), [tiny_twin, tiny]) is not found
+    fill({"more.png": 99})
+    embed(explorer, folder, tiny, tiny_twin)
+    assert explorer.disagreements(str(folder), [tiny, tiny_twin]).images == 7
+
+
+def test_disagreements_need_two_models(explorer: Explorer, tiny: str, fill: Fill) -> None:
+    folder = fill({"a.png": 1, "b.png": 2})
+    embed(explorer, folder, tiny)
+    with pytest.raises(UserError, match="two models"):
+        explorer.disagreements(str(folder), [tiny])

@@ -35,16 +35,20 @@ from visexplore.core.cost import KnownRates
 from visexplore.core.engine import (
     AskCacheStates,
     AskDatasets,
+    AskDisagreements,
     AskPicture,
+    AskQuestion,
     AskRates,
     AskThumbnail,
     CacheStates,
     Cancel,
+    CastVote,
     Compare,
     Compared,
     DatasetOpened,
     DatasetsKnown,
     Died,
+    DisagreementsFound,
     Embed,
     Event,
     Exported,
@@ -57,6 +61,7 @@ from visexplore.core.engine import (
     OpenDataset,
     Pause,
     PictureMade,
+    QuestionAsked,
     RatesKnown,
     Ready,
     Request,
@@ -64,8 +69,11 @@ from visexplore.core.engine import (
     SearchMany,
 )
 from visexplore.core.errors import EngineDied, UnknownDataset, VisexploreError
+from visexplore.core.evaluation.votes import Vote
 from visexplore.core.messages import (
     CacheState,
+    Disagreement,
+    Disagreements,
     EmbedReport,
     KnownDataset,
     ModelResult,
@@ -78,6 +86,7 @@ from visexplore.core.messages import (
 )
 from visexplore.core.query_mix import format_mix
 from visexplore.core.settings import Settings
+from visexplore.core.standing import Question, Rating, Standing, Step
 from visexplore.tui.app import VisexploreApp
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.session_state import Sessions
@@ -218,6 +227,7 @@ class ScriptedEngine:
         self.neighbours: Callable[[Search], tuple[Neighbour, ...]] = self._neighbours
         self.jobs: list[Embed] = []
         self.rates = KnownRates()
+        self.votes: list[Vote] = []
         self._instantly = instantly
         self._tickets = 0
         self._held_kinds: tuple[type, ...] = ()
@@ -344,6 +354,16 @@ class ScriptedEngine:
                 self.on_event(Found(request.ticket, self._search(request)))
             case SearchMany():
                 self.on_event(Found(request.ticket, self._search_many(request)))
+            case AskDisagreements():
+                self.on_event(DisagreementsFound(request.ticket, self._disagreements(request)))
+            case AskQuestion():
+                self.on_event(self._question(request))
+            case CastVote():
+                if request.vote is not None:
+                    self.votes.append(request.vote)
+                elif self.votes:
+                    self.votes.pop()
+                self.on_event(self._question(request))
             case Compare():
                 self.on_event(Compared(request.ticket, self.comparison))
             case ExportStrips():
@@ -408,6 +428,42 @@ class ScriptedEngine:
             for model in request.models
         ]  # fmt: skip
         return QueryResult(found[0].dataset, found[0].query, tuple(one.results[0] for one in found))
+
+    def _disagreements(self, request: AskDisagreements) -> Disagreements:
+        """Every third image is disputed, the last one most."""
+        dataset = self.datasets[request.spec]
+        places = range(len(dataset) - 1, -1, -3)
+        queries = tuple(
+            Disagreement(dataset.image_ids[place], dataset.labels[place], 0.9 - 0.8 * rank / len(places), 0.2)
+            for rank, place in enumerate(places)
+        )
+        return Disagreements(request.models, 5, queries, len(dataset), self.images or len(dataset), 0.31, 0.6)
+
+    images = 0
+    """How many images all models have embedded, if there are more than a sample of them was looked at."""
+
+    def _question(self, request: AskQuestion | CastVote) -> QuestionAsked:
+        """Ask about each image once, about two models in turn; settled after six votes, for the last one named."""
+        dataset, models = self.datasets[request.spec], request.models
+        cast = [vote for vote in self.votes if vote.outcome != "skip"]
+        step: Step = "ahead" if len(cast) >= 6 else "open"
+        width = 300 / (1 + len(cast))
+        standing = Standing(
+            ratings=tuple(
+                Rating(f"{model}#0123abcd", gain, gain - width, gain + width, len(cast))
+                for gain, model in zip(range(50 * (len(models) - 1), -999, -100), reversed(models), strict=False)
+            ),
+            steps=(step,) * (len(models) - 1),
+            votes=len(cast),
+            ties=sum(vote.outcome == "tie" for vote in cast),
+        )
+        at = len(self.votes)
+        if at >= len(dataset):
+            return QuestionAsked(request.ticket, None, standing, None, None)
+        image_id, pair = dataset.image_ids[at], (models[at % len(models)], models[(at + 1) % len(models)])
+        left, right = (self._search(Search(request.ticket, request.spec, model, image_id)).results[0] for model in pair)
+        question = Question(image_id, *(f"{model}#0123abcd" for model in pair))
+        return QuestionAsked(request.ticket, question, standing, left, right)
 
     def _neighbours(self, request: Search) -> tuple[Neighbour, ...]:
         dataset = self.datasets[request.spec]

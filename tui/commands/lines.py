@@ -455,6 +455,20 @@ def _report(
     )
 
 
+@_command("votes")
+def _votes(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument] = "sample",
+    reset: Annotated[bool, typer.Option("--reset", help="Delete the votes; says how many, and asks.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> int:
+    """Show how models stand in the blind tournament on a dataset, which T opens in the explorer."""
+    from visexplore.tui.commands import votes
+
+    return votes.run(options, dataset, reset=reset, yes=yes, as_json=json)
+
+
 @_command("bench")
 def _bench(
     options: Globals,

@@ -180,11 +180,15 @@ class PictureGrid(Widget, can_focus=True):
         self._fills.clear()
         self.remove_children()
         self.styles.grid_size_columns = self.columns
+        self.styles.grid_columns = f"{width}"
+        self.lay_out(width, height)
+        self.call_after_refresh(self._tell_reshaped)
+
+    def lay_out(self, width: int, height: int) -> None:
+        """Make the cells of a page, with pictures of that size."""
         self.styles.grid_size_rows = self.rows
         self.styles.grid_rows = f"{height + self._caption_lines}"
-        self.styles.grid_columns = f"{width}"
         self.mount_all(self.make_cells(width, height))
-        self.call_after_refresh(self._tell_reshaped)
 
     def make_cells(self, width: int, height: int) -> list[Widget]:
         """Return what to lay into the grid: cells with pictures of a width and a height in terminal cells."""

@@ -340,3 +340,15 @@ def test_each_question_takes_a_query_that_was_asked_least() -> None:
         assert question
         votes.append(voter.vote(question))
     assert len({vote.query for vote in votes}) == 10
+
+
+def test_a_query_that_was_skipped_for_two_models_is_asked_of_none() -> None:
+    neighbours = {name: np.array([[number, 9], [number, 8]]) for number, name in enumerate("abc")}
+    votes = [Vote("q0", "a", "b", "skip")]
+    assert standing(["a", "b", "c"], votes) == standing(["a", "b", "c"], [])
+    for _ in range(3):
+        question = next_question(["q0", "q1"], neighbours, votes)
+        assert question is not None
+        assert question.query == "q1"
+        votes.append(Vote(question.query, question.left, question.right, "tie"))
+    assert next_question(["q0", "q1"], neighbours, votes) is None

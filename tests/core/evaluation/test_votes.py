@@ -144,5 +144,5 @@ def test_each_vote_is_synced(file: VoteFile, monkeypatch: pytest.MonkeyPatch) ->
     assert len(synced) == 3
 
 
-def test_outcomes_are_three() -> None:
-    assert set(Outcome.__args__) == {"left", "right", "tie"}  # type: ignore[attr-defined]
+def test_outcomes_are_four() -> None:
+    assert set(Outcome.__args__) == {"left", "right", "tie", "skip"}  # type: ignore[attr-defined]
