@@ -49,8 +49,10 @@ from visexplore.core.encoders.loaded import LoadedEncoders
 from visexplore.core.errors import CannotLoadModel, NotEmbedded, StorageError, StoreBusy, UnreadableImage, UserError
 from visexplore.core.evaluation.background import background_of
 from visexplore.core.evaluation.disputed import disagreements
+from visexplore.core.evaluation.projection import Method, Projection
 from visexplore.core.evaluation.proxies import PERTURBATIONS, perturb, self_retrieval
 from visexplore.core.evaluation.searchable import Searchable
+from visexplore.core.evaluation.similarities import MOST, cosines, similarities
 from visexplore.core.evaluation.space import EmbeddingSpace, Space
 from visexplore.core.evaluation.verdict import KS, MAIN, Contender, cost_together, judge
 from visexplore.core.evaluation.virtual import Virtual, build, parse
@@ -69,6 +71,7 @@ from visexplore.core.messages import (
     Query,
     QueryPart,
     QueryResult,
+    Similarities,
     SkippedImage,
 )
 from visexplore.core.query_image import read_query_image
@@ -413,6 +416,59 @@ class Explorer:
                 dataset, space.positions[found], scores, background.percentile(scores) if background else None
             ),
         )
+
+    def projection(self, spec: str, model: str, method: Method = "pca") -> tuple[NDArray[np.int64], Projection]:
+        """Return a map of a dataset's embeddings; it is kept until more is embedded.
+
+        Args:
+            spec: names the dataset.
+            model: a catalogue name or an id outside it.
+            method: `pca` or `umap`.
+
+        Returns:
+            The positions in the dataset of the images on the map, (m,) int64, and the map.
+
+        Raises:
+            NotEmbedded: nothing of the dataset is embedded under the model.
+            UserError: UMAP is not installed, or there are too few images for it.
+            UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError: see there.
+        """
+        searchable = self._named(self.dataset(spec), model)
+        found = searchable.projection(method)
+        return searchable.index.positions[found.rows], found
+
+    def similarities(self, spec: str, model: str, image_id: str, *, bins: int = 60, k: int = 5) -> Similarities:
+        """Return how near an image of the dataset is to all others under a model, in bins, and its `k` nearest.
+
+        Raises:
+            UnknownImage: the dataset has no such image.
+            NotEmbedded: it, or nothing of the dataset, is embedded under the model.
+            UnknownModel, UnknownDataset, EmptyDataset, CannotLoadModel, StorageError: see there.
+        """
+        dataset = self.dataset(spec)
+        record, own = dataset.record(image_id), dataset.position_of[image_id]
+        searchable = self._named(dataset, model)
+        index = searchable.index
+        vector = index.vector(own)
+        if vector is None:
+            raise NotEmbedded(
+                f"{image_id} is not embedded with {searchable.model}",
+                "Choose another image, or embed again if it was added since.",
+            )
+        rows = np.flatnonzero(index.positions != own)
+        others = len(rows)
+        if others > MOST:
+            rows = np.sort(np.random.default_rng(0).choice(rows, MOST, replace=False))
+        same = None
+        if record.label is not None:
+            labels = [dataset.records[position].label for position in index.positions[rows].tolist()]
+            same = np.array([label == record.label for label in labels], bool)
+        positions, marks = index.search(vector, k, leave_out=own)
+        neighbours = _neighbours(dataset, positions, marks, searchable.background.percentile(marks))
+        return similarities(
+            cosines(index.vectors[rows], vector), same, searchable.background,
+            neighbours=neighbours, bins=bins, images=others,
+        )  # fmt: skip
 
     def bench(
         self,

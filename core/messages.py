@@ -329,3 +329,28 @@ class Picture:
     width: int
     height: int
     pixels: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Similarities:
+    """A histogram of how near a query is to the images of a dataset, in bins of equal width.
+
+    Attributes:
+        low: lower end of the first bin, a cosine.
+        high: upper end of the last one.
+        same: images in each bin that have the query's label; empty where the query has none.
+        others: images in each bin that have another, or all where the query has none.
+        pairs: share of random pairs of the dataset in each bin; empty where there is no pair.
+        neighbours: the nearest images, nearest first.
+        compared: images counted, the query left out.
+        images: that could have been; more than were where a random sample stands for all.
+    """
+
+    low: float
+    high: float
+    same: tuple[int, ...]
+    others: tuple[int, ...]
+    pairs: tuple[float, ...]
+    neighbours: tuple[Neighbour, ...]
+    compared: int
+    images: int

@@ -90,6 +90,7 @@ from visexplore.tui.widgets.status import StatusLine
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from visexplore.core.comparison import Comparison
     from visexplore.tui.screens.side_by_side import SideBySide
 
 
@@ -198,6 +199,7 @@ class VisexploreApp(App[int]):
         self._own_keys = settings.keys if settings else {}
         self._guide = Guide(self.sessions, self._own_keys, is_on=settings is not None and settings.hints)
         self._row_order = RowOrder()
+        self._compared: tuple[str, Comparison | None] = ("", None)  # the last verdict, with the spec of its dataset
         self._asked_states = 0.0
         self._deaths: list[float] = []
         self._shows_stop = False  # in the footer
@@ -1161,12 +1163,41 @@ class VisexploreApp(App[int]):
             )
         from visexplore.tui.screens.verdict import VerdictScreen
 
+        spec = self.spec
+
         def left(image_id: str | None) -> None:
+            if window.comparison is not None:
+                self._compared = (spec, window.comparison)
             if image_id and self.gallery is not None and image_id in self.gallery.position_of:
                 self._choose_query(self.gallery.position_of[image_id])
                 self._show_panel(self._panel(QueryPanel))
 
-        self.push_screen(VerdictScreen(self._asks, self.spec, self._named(models)), left)
+        window = VerdictScreen(self._asks, self.spec, self._named(models))
+        self.push_screen(window, left)
+
+    def action_plots(self) -> None:
+        """Show plots of the dataset under the current model, or under one that has embedded it."""
+        gallery, models = self.gallery, self._named(self._embedded_models())
+        if gallery is None or not models:
+            self.notify("Nothing is embedded yet: press e, then P.", severity="warning", markup=False)
+            return
+        from visexplore.tui.screens.plots import Plots
+
+        model = self._model_name if self._model_name in models else models[0]
+        image_id = self.target.image_id if self.target is not None else ""
+        spec, comparison = self._compared
+        window = Plots(
+            self.terminal, self._pictures, self._asks, gallery, models, model, image_id,
+            comparison if spec == gallery.spec else None,
+        )  # fmt: skip
+
+        def left(_: None) -> None:
+            if self.gallery is gallery and window.image_id and window.image_id != image_id:
+                self._choose_query(gallery.position_of[window.image_id])
+            if window.model != model:
+                self._use_model(window.model)
+
+        self.push_screen(window, left)
 
     def action_export(self) -> None:
         """Write the query and its neighbours under the current model as a picture."""

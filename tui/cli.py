@@ -22,8 +22,8 @@ from visexplore.tui.terminal import Color, Graphics, apply_color, is_served
 from visexplore.tui.theme_names import ThemeName
 
 COMMANDS = (
-    "explore", "models", "datasets", "embed", "query", "compare", "report", "votes", "bench", "cache", "doctor",
-    "config", "serve",
+    "explore", "models", "datasets", "embed", "query", "compare", "report", "votes", "project", "bench", "cache",
+    "doctor", "config", "serve",
 )  # fmt: skip
 
 _WITH_VALUE = {

@@ -18,15 +18,15 @@ class Gallery:
         self.image_ids = opened.image_ids
         self.labels = opened.labels
         self.problems = opened.problems
-        self._label_numbers = array("i", opened.label_numbers)
+        self.label_numbers = array("i", opened.label_numbers)  # for each image the place of its label, or -1
 
     def __len__(self) -> int:
         return len(self.image_ids)
 
     def lists_the_same_as(self, other: Gallery) -> bool:
         """Whether both have the same images with the same labels, in the same order."""
-        return (self.spec, self.image_ids, self.labels, self._label_numbers) == (
-            other.spec, other.image_ids, other.labels, other._label_numbers,
+        return (self.spec, self.image_ids, self.labels, self.label_numbers) == (
+            other.spec, other.image_ids, other.labels, other.label_numbers,
         )  # fmt: skip
 
     @cached_property
@@ -37,12 +37,12 @@ class Gallery:
     @cached_property
     def label_counts(self) -> list[tuple[str, int]]:
         """Labels with the number of their images, in the order of their names."""
-        counts = Counter(self._label_numbers)
+        counts = Counter(self.label_numbers)
         return [(label, counts[number]) for number, label in enumerate(self.labels)]
 
     def label(self, position: int) -> str | None:
         """Return the label of the image at `position`."""
-        number = self._label_numbers[position]
+        number = self.label_numbers[position]
         return self.labels[number] if number >= 0 else None
 
     def positions(self, label: str | None, words: str) -> list[int]:
@@ -52,6 +52,6 @@ class Gallery:
         return [
             position
             for position, image_id in enumerate(self.image_ids)
-            if (number is None or self._label_numbers[position] == number)
+            if (number is None or self.label_numbers[position] == number)
             and (not wanted or all(word in image_id.lower() for word in wanted))
         ]

@@ -104,6 +104,14 @@ KEYS: tuple[Binding, ...] = (
         "v", "verdict", "Verdict", tooltip="which model is best here: scores, costs, where models differ", id="verdict"
     ),
     Binding(
+        "P",
+        "plots",
+        "Plots",
+        show=False,
+        tooltip="plots: a map of the embeddings, similarities, quality and cost",
+        id="plots",
+    ),
+    Binding(
         "x", "export", "Export", show=False, tooltip="write the query and its neighbours as a picture", id="export"
     ),
     Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images", id="filter"),

@@ -10,8 +10,10 @@ from visexplore.core.engine.protocol import (
     AskDatasets,
     AskDisagreements,
     AskPicture,
+    AskProjection,
     AskQuestion,
     AskRates,
+    AskSimilarities,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -35,6 +37,7 @@ from visexplore.core.engine.protocol import (
     OpenDataset,
     Pause,
     PictureMade,
+    Projected,
     QuestionAsked,
     RatesKnown,
     Ready,
@@ -43,6 +46,7 @@ from visexplore.core.engine.protocol import (
     Resume,
     Search,
     SearchMany,
+    SimilaritiesCounted,
 )
 
 __all__ = [
@@ -50,8 +54,10 @@ __all__ = [
     "AskDatasets",
     "AskDisagreements",
     "AskPicture",
+    "AskProjection",
     "AskQuestion",
     "AskRates",
+    "AskSimilarities",
     "AskThumbnail",
     "CacheStates",
     "Cancel",
@@ -76,6 +82,7 @@ __all__ = [
     "OpenDataset",
     "Pause",
     "PictureMade",
+    "Projected",
     "QuestionAsked",
     "RatesKnown",
     "Ready",
@@ -84,4 +91,5 @@ __all__ = [
     "Resume",
     "Search",
     "SearchMany",
+    "SimilaritiesCounted",
 ]

@@ -19,10 +19,12 @@ from visexplore.core.messages import (
     Progress,
     QueryPart,
     QueryResult,
+    Similarities,
 )
 from visexplore.core.standing import Question, Standing
 
 if TYPE_CHECKING:
+    from visexplore.core.evaluation.projection import Method
     from visexplore.core.evaluation.votes import Vote
 
 # ---- requests: what the screen asks. `ticket` comes back in the answer.
@@ -130,6 +132,27 @@ class AskDisagreements:
     spec: str
     models: tuple[str, ...]
     k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AskProjection:
+    """A map of a dataset's embeddings under a model."""
+
+    ticket: int
+    spec: str
+    model: str
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class AskSimilarities:
+    """How near an image of the dataset is to all others under a model, as a histogram of so many bins."""
+
+    ticket: int
+    spec: str
+    model: str
+    image_id: str
+    bins: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +349,39 @@ class DisagreementsFound:
 
 
 @dataclass(frozen=True, slots=True)
+class Projected:
+    """The answer to `AskProjection`; arrays as bytes, so that who asks needs numpy only where they are drawn.
+
+    Attributes:
+        ticket: of the request.
+        model: as it was asked for.
+        method: what made the map.
+        positions: int64 (m,): positions in the dataset of the images on the map, rising.
+        places: float32 (m, 2): where they are.
+        explained: shares of the variance along the two axes, 0 to 1; None where axes have no such meaning.
+        fitted: images that the axes were computed from.
+        images: that are embedded; more than `fitted` where a random sample stands for all.
+    """
+
+    ticket: int
+    model: str
+    method: Method
+    positions: bytes
+    places: bytes
+    explained: tuple[float, float] | None
+    fitted: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimilaritiesCounted:
+    """The answer to `AskSimilarities`."""
+
+    ticket: int
+    similarities: Similarities
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionAsked:
     """The next question of the blind tournament and the strips to show; all None where nothing is left to ask."""
 
@@ -355,8 +411,10 @@ JobRequest = Embed | Compare
 Request = (
     OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskDisagreements
     | AskQuestion | CastVote | JobRequest | Cancel | Pause | Resume | Reorder | AskRates | AskDatasets
+    | AskProjection | AskSimilarities
 )  # fmt: skip
 Event = (
     Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | DisagreementsFound
-    | QuestionAsked | JobProgress | JobDone | JobPaused | RatesKnown | DatasetsKnown | Failed | Died
+    | QuestionAsked | JobProgress | JobDone | JobPaused | RatesKnown | DatasetsKnown | Projected
+    | SimilaritiesCounted | Failed | Died
 )  # fmt: skip

@@ -1,8 +1,8 @@
 """The child's end of the engine: an Explorer that answers requests until its connection closes.
 
-Four threads work in it: one takes the jobs (embedding, comparing), one at a time; one searches with pictures from
-outside; one puts models side by side and finds where they differ; the main one answers meanwhile what can be answered
-at once (searches with stored embeddings, thumbnails).
+Five threads work in it: one takes the jobs (embedding, comparing), one at a time; one searches with pictures from
+outside; one puts models side by side and finds where they differ; one makes maps of embeddings; the main one answers
+meanwhile what can be answered at once (searches with stored embeddings, thumbnails).
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from visexplore.core.engine.protocol import (
     AskDatasets,
     AskDisagreements,
     AskPicture,
+    AskProjection,
     AskQuestion,
     AskRates,
+    AskSimilarities,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -48,6 +50,7 @@ from visexplore.core.engine.protocol import (
     OpenDataset,
     Pause,
     PictureMade,
+    Projected,
     QuestionAsked,
     RatesKnown,
     Ready,
@@ -56,6 +59,7 @@ from visexplore.core.engine.protocol import (
     Resume,
     Search,
     SearchMany,
+    SimilaritiesCounted,
 )
 from visexplore.core.engine.resumed import Runs
 from visexplore.core.errors import VisexploreError
@@ -81,6 +85,7 @@ class _Server:
         self._runs: dict[int, Runs] = {}  # of the embedding jobs that have not ended
         self._outside = ThreadPoolExecutor(1, "outside queries")
         self._comparing = ThreadPoolExecutor(1, "comparing")
+        self._projecting = ThreadPoolExecutor(1, "projecting")
         self._tournament: BlindTournament | None = None
 
     def serve(self) -> None:
@@ -97,21 +102,35 @@ class _Server:
             self._jobs.close()
             self._outside.shutdown(cancel_futures=True)
             self._comparing.shutdown(cancel_futures=True)
+            self._projecting.shutdown(cancel_futures=True)
             worker.join()
 
     def _take(self, request: Request) -> None:
         if isinstance(request, JobRequest | Cancel | Pause | Resume | Reorder):
             self._take_job(request)
-        elif isinstance(request, ExportStrips) or (
-            isinstance(request, Search | SearchMany) and (request.path or request.text or request.parts or request.crop)
-        ):
-            # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
-            self._outside.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
-        elif isinstance(request, SearchMany | AskDisagreements | AskQuestion | CastVote | AskDatasets):
-            # The first time, all embeddings of several models are read; folders may be on a slow disk.
-            self._comparing.submit(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
+            return
+        thread = self._thread_for(request)
+        answer = partial(self._guard, request.ticket, lambda: self._tell(self._answer(request)))
+        if thread is None:
+            answer()
         else:
-            self._guard(request.ticket, lambda: self._tell(self._answer(request)))
+            thread.submit(answer)
+
+    def _thread_for(self, request: Request) -> ThreadPoolExecutor | None:
+        """Return the thread that answers a request; None where this one can, at once."""
+        match request:
+            case ExportStrips():
+                return self._outside
+            case Search() | SearchMany() if request.path or request.text or request.parts or request.crop:
+                # May take seconds, for the address to answer and the model to load: thumbnails do not wait for it.
+                return self._outside
+            case AskProjection():
+                return self._projecting  # a second, or minutes with UMAP
+            case SearchMany() | AskDisagreements() | AskQuestion() | CastVote() | AskSimilarities() | AskDatasets():
+                # The first time, all embeddings of several models are read; folders may be on a slow disk.
+                return self._comparing
+            case _:
+                return None
 
     def _take_job(self, request: JobRequest | Cancel | Pause | Resume | Reorder) -> None:
         match request:
@@ -169,6 +188,15 @@ class _Server:
                 given_up = partial(self._is_given_up, request.ticket)
                 disputed = explorer.disagreements(request.spec, request.models, k=request.k, cancelled=given_up)
                 return DisagreementsFound(request.ticket, disputed)
+            case AskProjection():
+                positions, found = explorer.projection(request.spec, request.model, request.method)
+                return Projected(
+                    request.ticket, request.model, found.method, positions.tobytes(), found.places.tobytes(),
+                    found.explained, found.fitted, found.images,
+                )  # fmt: skip
+            case AskSimilarities():
+                counted = explorer.similarities(request.spec, request.model, request.image_id, bins=request.bins)
+                return SimilaritiesCounted(request.ticket, counted)
             case AskQuestion():
                 asked = self._blind.ask(request.spec, request.models)
                 return QuestionAsked(request.ticket, asked.question, asked.standing, asked.left, asked.right)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from visexplore.core.datasets import Dataset
 from visexplore.core.evaluation.background import Background, background_of
+from visexplore.core.evaluation.projection import Method, Projection, project
 from visexplore.core.evaluation.space import EmbeddingSpace
 
 if TYPE_CHECKING:
@@ -34,11 +35,22 @@ class Searchable:
         self.revision = revision
         self.stamp = stamp
         self._spaces: weakref.WeakValueDictionary[str, EmbeddingSpace] = weakref.WeakValueDictionary()
+        self._projections: dict[Method, Projection] = {}
 
     @cached_property
     def background(self) -> Background:
         """How near random pairs are under this model."""
         return background_of(self.index.vectors)
+
+    def projection(self, method: Method) -> Projection:
+        """Return a map of the embeddings, made on first use.
+
+        Raises:
+            UserError: as `project`.
+        """
+        if method not in self._projections:
+            self._projections[method] = project(self.index.vectors, method)
+        return self._projections[method]
 
     def space(self, device: str = "cpu") -> EmbeddingSpace:
         """Return the embeddings as what is compared: a float32 copy of them, the same while somebody holds it."""

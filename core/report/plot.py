@@ -6,20 +6,60 @@ Only geometry: the template `scatter.j2` draws it, so that every text is escaped
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from visexplore.core.comparison import Kind
+from visexplore.core.comparison import Comparison, Cost, Judged, Kind
 from visexplore.core.text import cell_width, cut
 
-_LETTER = 6.7  # pixels of a typical letter at 12 px, on the generous side
-_LINE = 15
+LETTER = 6.7
+"""Pixels of a typical letter at 12 px, on the generous side."""
+LINE = 15
+"""Pixels from one line of text to the next."""
+
 _MARK = 7  # half a mark's box
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 14, 46
 _LONGEST_LABEL = 30  # cells
 _FAR = 20  # a label farther away than this from its mark gets a line to it
 _DISTANCES = (9, 14, 20, 30, 44, 60, 80, 105)
+
+
+@dataclass(frozen=True, slots=True)
+class CostAxis:
+    """A cost that quality is plotted against.
+
+    Attributes:
+        title: of the plot.
+        words: what the axis shows.
+        high_is_good: whether more of it is better.
+        of: the cost in its unit; None where it is not known.
+    """
+
+    title: str
+    words: str
+    high_is_good: bool
+    of: Callable[[Cost], float | None]
+
+
+SPEED = CostAxis(
+    "Quality and speed",
+    "images per second (logarithmic; faster to the right)",
+    True,
+    lambda cost: cost.images_per_second,
+)
+PARAMETERS = CostAxis(
+    "Quality and size",
+    "parameters (logarithmic; smaller to the left)",
+    False,
+    lambda cost: cost.parameters,
+)
+STORAGE = CostAxis(
+    "Quality and storage",
+    "GB for an index of a million images (logarithmic; smaller to the left)",
+    False,
+    lambda cost: cost.bytes_per_million / 1e9,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +226,24 @@ def scatter(points: Sequence[Point], *, width: int, height: int, high_x_is_good:
     )
 
 
+def points_of(comparison: Comparison, axis: CostAxis) -> tuple[list[Point], tuple[str, ...]]:
+    """Return the rows whose main score and cost are known, and the names of those whose cost is not."""
+    found: list[Point] = []
+    unknown: list[str] = []
+    for row in comparison.models:
+        cost = axis.of(row.cost)
+        if not cost or not math.isfinite(cost):
+            unknown.append(row.model)
+        elif comparison.main in row.scores:
+            found.append(_point(row, comparison.main, cost))
+    return found, tuple(unknown)
+
+
+def _point(row: Judged, main: str, cost: float) -> Point:
+    score = row.scores[main]
+    return Point(row.model, row.kind, cost, score.value, score.low, score.high, row.pareto)
+
+
 def short_number(value: float) -> str:
     """Return a positive number with three digits at most: `0.25`, `12`, `1.5k`, `20M`."""
     for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -274,7 +332,7 @@ def _placed(
 
 
 def _candidates(mark: Mark, text: str) -> Iterator[Label]:
-    wide = cell_width(text) * _LETTER
+    wide = cell_width(text) * LETTER
     for far in _DISTANCES:
         slant = far * 0.8
         for dx, dy, anchor in (
@@ -292,6 +350,6 @@ def _candidates(mark: Mark, text: str) -> Iterator[Label]:
             (3.0, far + 4, 0.0),
         ):
             left, middle = mark.x + dx - anchor * wide, mark.y + dy
-            box = Box(left, middle - _LINE / 2, left + wide, middle + _LINE / 2)
+            box = Box(left, middle - LINE / 2, left + wide, middle + LINE / 2)
             end = (mark.x, mark.y, mark.x + dx, middle)
             yield Label(text, box, end if far > _FAR else None)

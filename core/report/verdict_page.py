@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from visexplore.core.comparison import Agreed, Comparison, Interval, Judged
+from visexplore.core.comparison import Agreed, Comparison, Interval
 from visexplore.core.report.pages import html_page
-from visexplore.core.report.plot import Point, Scatter, scatter
+from visexplore.core.report.plot import SPEED, STORAGE, Scatter, points_of, scatter
 from visexplore.core.report.verdict_words import verdict_sentences
 
 MOST: Final = 30
@@ -138,37 +138,13 @@ def _bars(comparison: Comparison) -> dict[str, Bar]:
 
 def _plots(comparison: Comparison) -> list[Plot]:
     """Return quality against speed and against storage; only those that two rows at least can be shown in."""
-    costs: list[tuple[str, str, dict[str, float | None], bool]] = [
-        (
-            "Quality and speed",
-            "images per second (logarithmic; faster to the right)",
-            {row.model: row.cost.images_per_second for row in comparison.models},
-            True,
-        ),
-        (
-            "Quality and storage",
-            "GB for an index of a million images (logarithmic; smaller to the left)",
-            {row.model: row.cost.bytes_per_million / 1e9 for row in comparison.models},
-            False,
-        ),
-    ]
     plots = []
-    for title, axis, cost, high_is_good in costs:
-        known = {model: value for model, value in cost.items() if value and math.isfinite(value)}
-        points = [
-            _point(row, row.scores[comparison.main], known[row.model])
-            for row in comparison.models
-            if row.model in known and comparison.main in row.scores
-        ]
-        sizes = [scatter(points, width=w, height=h, high_x_is_good=high_is_good) for w, h in (_WIDE, _NARROW)]
-        unknown = tuple(row.model for row in comparison.models if row.model not in known)
+    for axis in (SPEED, STORAGE):
+        found, unknown = points_of(comparison, axis)
+        sizes = [scatter(found, width=w, height=h, high_x_is_good=axis.high_is_good) for w, h in (_WIDE, _NARROW)]
         if sizes[0] and sizes[1]:
-            plots.append(Plot(title, axis, sizes[0], sizes[1], unknown))
+            plots.append(Plot(axis.title, axis.words, sizes[0], sizes[1], unknown))
     return plots
-
-
-def _point(row: Judged, score: Interval, cost: float) -> Point:
-    return Point(row.model, row.kind, cost, score.value, score.low, score.high, row.pareto)
 
 
 def _matrix(agreement: Sequence[Agreed]) -> dict[tuple[str, str], Agreed]:

@@ -20,8 +20,10 @@ from visexplore.core.engine import (
     AskCacheStates,
     AskDisagreements,
     AskPicture,
+    AskProjection,
     AskQuestion,
     AskRates,
+    AskSimilarities,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -44,6 +46,7 @@ from visexplore.core.engine import (
     OpenDataset,
     Pause,
     PictureMade,
+    Projected,
     QuestionAsked,
     RatesKnown,
     Ready,
@@ -51,6 +54,7 @@ from visexplore.core.engine import (
     Resume,
     Search,
     SearchMany,
+    SimilaritiesCounted,
 )
 from visexplore.core.errors import NotEmbedded, StorageError, UnknownDataset, UnknownImage, UnreadableImage
 from visexplore.core.evaluation.votes import Vote
@@ -147,6 +151,16 @@ def test_a_dataset_is_listed(driver: Driver, fill: Fill) -> None:
 def test_images_without_a_label_have_number_minus_one(driver: Driver, fill: Fill) -> None:
     opened = driver.ask(DatasetOpened, OpenDataset, str(fill({"a.png": 1, "cats/b.png": 2})))
     assert np.frombuffer(opened.label_numbers, np.int32).tolist() == [-1, 0]
+
+
+def test_a_map_and_similarities_come_back_as_numbers(driver: Driver, fill: Fill, tiny: str) -> None:
+    folder = str(fill({"cats/a.png": 1, "cats/b.png": 2, "dogs/c.png": 3}))
+    driver.ask(JobDone, Embed, folder, (tiny,))
+    found = driver.ask(Projected, AskProjection, folder, tiny, "pca")
+    assert np.frombuffer(found.positions, np.int64).tolist() == [0, 1, 2]
+    assert np.frombuffer(found.places, np.float32).shape == (6,)
+    counted = driver.ask(SimilaritiesCounted, AskSimilarities, folder, tiny, "cats/a.png", 12).similarities
+    assert (sum(counted.same), sum(counted.others), len(counted.pairs)) == (1, 1, 12)
 
 
 def test_thumbnails_and_large_pictures_come_back_as_pixels(driver: Driver, fill: Fill) -> None:

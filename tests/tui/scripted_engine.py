@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from math import cos, sin
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -37,8 +38,10 @@ from visexplore.core.engine import (
     AskDatasets,
     AskDisagreements,
     AskPicture,
+    AskProjection,
     AskQuestion,
     AskRates,
+    AskSimilarities,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -61,12 +64,14 @@ from visexplore.core.engine import (
     OpenDataset,
     Pause,
     PictureMade,
+    Projected,
     QuestionAsked,
     RatesKnown,
     Ready,
     Request,
     Search,
     SearchMany,
+    SimilaritiesCounted,
 )
 from visexplore.core.errors import EngineDied, UnknownDataset, VisexploreError
 from visexplore.core.evaluation.votes import Vote
@@ -82,6 +87,7 @@ from visexplore.core.messages import (
     Progress,
     Query,
     QueryResult,
+    Similarities,
     SkippedImage,
 )
 from visexplore.core.query_mix import format_mix
@@ -364,6 +370,10 @@ class ScriptedEngine:
                 elif self.votes:
                     self.votes.pop()
                 self.on_event(self._question(request))
+            case AskProjection():
+                self.on_event(self._project(request))
+            case AskSimilarities():
+                self.on_event(SimilaritiesCounted(request.ticket, self._similarities(request)))
             case Compare():
                 self.on_event(Compared(request.ticket, self.comparison))
             case ExportStrips():
@@ -464,6 +474,32 @@ class ScriptedEngine:
         left, right = (self._search(Search(request.ticket, request.spec, model, image_id)).results[0] for model in pair)
         question = Question(image_id, *(f"{model}#0123abcd" for model in pair))
         return QuestionAsked(request.ticket, question, standing, left, right)
+
+    def _project(self, request: AskProjection) -> Projected:
+        """Place the images on a spiral, each model's turned by its number of letters."""
+        images = self.embedded[request.spec, request.model]
+        places = array("f")
+        for n in range(images):
+            angle = 2.4 * n + len(request.method) + int(request.model[-1])
+            places.extend((0.3 * n**0.5 * cos(angle), 0.3 * n**0.5 * sin(angle)))
+        explained = (0.25, 0.125) if request.method == "pca" else None
+        return Projected(
+            request.ticket, request.model, request.method, array("q", range(images)).tobytes(), places.tobytes(),
+            explained, images, images,
+        )  # fmt: skip
+
+    def _similarities(self, request: AskSimilarities) -> Similarities:
+        """Count by a triangle: two images of the query's label for each bin near the middle, and more of others."""
+        search = Search(request.ticket, request.spec, request.model, request.image_id)
+        bins, middle = range(request.bins), request.bins // 2
+        same = tuple(max(0, 2 - abs(n - middle - 8)) for n in bins)
+        others = tuple(max(0, 9 - abs(n - middle)) for n in bins)
+        pairs = tuple(max(0.0, 0.1 - abs(n - middle + 5) / 100) for n in bins)
+        images = sum(same) + sum(others)
+        label = self.datasets[request.spec].labels[self.datasets[request.spec].image_ids.index(request.image_id)]
+        return Similarities(
+            0.1, 1.0, same if label is not None else (), others, pairs, self.neighbours(search), images, images
+        )
 
     def _neighbours(self, request: Search) -> tuple[Neighbour, ...]:
         dataset = self.datasets[request.spec]

@@ -41,7 +41,7 @@ class TestVerdict:
         assert looks_as_before(app(), size, "v")
 
     def test_pairs_in_the_light_theme(self, looks_as_before: Look) -> None:
-        assert looks_as_before(app(), MIDDLE, "v", "tab", theme="visexplore-light")
+        assert looks_as_before(app(), MIDDLE, "v", "tab", "tab", theme="visexplore-light")
 
 
 class TestSideBySide:

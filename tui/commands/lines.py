@@ -469,6 +469,26 @@ def _votes(
     return votes.run(options, dataset, reset=reset, yes=yes, as_json=json)
 
 
+@_command("project")
+def _project(
+    options: Globals,
+    dataset: Annotated[str, DatasetArgument],
+    model: Annotated[
+        str, typer.Option("-m", "--model", metavar="MODEL", help="What has embedded it.", show_default=False)
+    ] = "",
+    method: Annotated[Literal["pca", "umap"], typer.Option(help="umap needs the extra of that name.")] = "pca",
+    file: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write a CSV file instead of printing.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Place the images of a dataset in a plane by their embeddings: image_id, label, x, y."""
+    from visexplore.core.catalogue import DEFAULT_MODEL
+    from visexplore.tui.commands import project
+
+    return project.run(options, dataset, model or DEFAULT_MODEL, method=method, file=file, as_json=json)
+
+
 @_command("bench")
 def _bench(
     options: Globals,
