@@ -56,6 +56,7 @@ from visexplore.core.evaluation.similarities import MOST, cosines, similarities
 from visexplore.core.evaluation.space import EmbeddingSpace, Space
 from visexplore.core.evaluation.verdict import KS, MAIN, Contender, cost_together, judge
 from visexplore.core.evaluation.virtual import Virtual, build, parse
+from visexplore.core.image_facts import Copies, image_facts, write_paths
 from visexplore.core.images import ThumbnailCache, decode, thumbnail
 from visexplore.core.messages import (
     Bottleneck,
@@ -63,6 +64,7 @@ from visexplore.core.messages import (
     CacheState,
     Disagreements,
     EmbedReport,
+    ImageFacts,
     KnownDataset,
     ModelResult,
     Neighbour,
@@ -114,6 +116,7 @@ class Explorer:
         self._virtual: dict[tuple[str, str], tuple[Space, dict[str, Searchable]]] = {}
         self._stores: dict[Path, Store] = {}
         self._disagreements: tuple[Dataset, object, Disagreements] | None = None  # the last ones, and of what
+        self._copies = Copies()
         self._catalogue: Catalogue | None = None
         self._lock = threading.RLock()  # of the dictionaries above
         self._thumbnails = ThumbnailCache(settings.thumbnails, settings.thumbnails_mb * 1_000_000)
@@ -790,15 +793,39 @@ class Explorer:
         """Return how much of the dataset is embedded, for each model that has begun with it."""
         dataset = self.dataset(spec)
         states = []
-        for info in self.stores():
-            # Specs that differ only in which column is the label have one folder: a new label embeds nothing anew.
-            if info.path.parent.name != dataset.slug or not self._is_current(info):
-                continue
-            store = self._opened(info.path, dataset, info.model, info.recipe)
+        for model, store in self._stores_of(dataset):
             known = [entry for record in dataset.records if (entry := store.known(record))]
             embedded = sum(entry.ok for entry in known)
-            states.append(CacheState(info.model, embedded, len(known) - embedded, len(dataset)))
+            states.append(CacheState(model, embedded, len(known) - embedded, len(dataset)))
         return states
+
+    def _stores_of(self, dataset: Dataset) -> Iterator[tuple[str, Store]]:
+        for info in self.stores():
+            # Specs that differ only in which column is the label have one folder: a new label embeds nothing anew.
+            if info.path.parent.name == dataset.slug and self._is_current(info):
+                yield info.model, self._opened(info.path, dataset, info.model, info.recipe)
+
+    def image_facts(self, spec: str, image_id: str) -> ImageFacts:
+        """Return all that is known of an image of the dataset; one that cannot be read is told of too.
+
+        Raises:
+            UnknownImage, UnknownDataset, EmptyDataset: see there.
+        """
+        dataset = self.dataset(spec)
+        return image_facts(dataset, dataset.record(image_id), list(self._stores_of(dataset)), self._copies)
+
+    def save_paths(self, spec: str, image_ids: Sequence[str], folder: Path) -> Path:
+        """Write the paths of images to `folder/<dataset>.txt`, a line each; one that is there is replaced.
+
+        Of an image that is no file of its own, as in a table or a tar, the id is written.
+
+        Raises:
+            UnknownImage, UnknownDataset, EmptyDataset: see there.
+            StorageError: the file cannot be written.
+        """
+        dataset = self.dataset(spec)
+        records = [dataset.record(image_id) for image_id in image_ids]
+        return write_paths(dataset, records, folder)
 
     def skipped(self, spec: str, model: str) -> list[SkippedImage]:
         """Return the images that could not be embedded, with the reasons."""

@@ -8,6 +8,8 @@ import os
 import tempfile
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -78,14 +80,32 @@ def decode(data: bytes, *, shortest_side: int | None = None, max_pixels: int = M
     """
     if not data:
         raise UnreadableImage("The file is empty")
+    with _reasons(), _open(data, max_pixels) as image:
+        _decode_reduced(image, shortest_side, max_pixels)
+        _check_size(image, max_pixels)
+        image.load()
+        _check_size(image, max_pixels)  # some formats do not know it before
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
+
+
+def header(data: bytes) -> Image.Image:
+    """Open an image file without decoding it: size as it is stored, format, mode and EXIF can be looked at.
+
+    Raises:
+        UnreadableImage: the bytes are no image; its message is the reason.
+    """
+    if not data:
+        raise UnreadableImage("The file is empty")
+    with _reasons():
+        return _open(data, MAX_PIXELS)
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Let whatever Pillow raises come out as `UnreadableImage`, with the reason."""
     try:
-        with _open(data, max_pixels) as image:
-            _decode_reduced(image, shortest_side, max_pixels)
-            _check_size(image, max_pixels)
-            image.load()
-            _check_size(image, max_pixels)  # some formats do not know it before
-            ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+        yield
     except UnreadableImage:
         raise
     except Image.DecompressionBombError as error:

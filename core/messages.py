@@ -354,3 +354,53 @@ class Similarities:
     neighbours: tuple[Neighbour, ...]
     compared: int
     images: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUnderModel:
+    """Whether an image is embedded under a model; `problem` says why it could not be."""
+
+    model: str
+    embedded: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """All that is known of one image of a dataset. Texts from inside the file are printable.
+
+    Attributes:
+        image_id: in its dataset.
+        path: the file that holds it.
+        file_bytes: size of the file, or of the image where it is a part of a larger one.
+        modified: time of the last change, in seconds since 1970; None where it is not known.
+        label: class name, or None.
+        split: `train`, `test`, ... or None.
+        attributes: further facts that the dataset tells, as (name, value) pairs.
+        width: pixels of the picture when it stands upright; 0 if it cannot be told.
+        height: the same.
+        format: Pillow's name of the file format.
+        mode: Pillow's name of the kind of pixels, such as `RGB`, in words.
+        exif: facts that the camera wrote, as (name, value) pairs.
+        content_key: digest of the bytes; empty if they cannot be read.
+        copies: ids of images of the same bytes, as far as those are embedded.
+        models: what is embedded of it, for each model that has begun with the dataset.
+        problem: why it cannot be read; empty if all is well.
+    """
+
+    image_id: str
+    path: str
+    file_bytes: int
+    modified: float | None
+    label: str | None
+    split: str | None
+    attributes: tuple[tuple[str, str], ...]
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    mode: str = ""
+    exif: tuple[tuple[str, str], ...] = ()
+    content_key: str = ""
+    copies: tuple[str, ...] = ()
+    models: tuple[ImageUnderModel, ...] = ()
+    problem: str = ""

@@ -42,6 +42,7 @@ from visexplore.core.engine import (
     Engine,
     Event,
     Exported,
+    ExportPaths,
     ExportStrips,
     Failed,
     Found,
@@ -68,7 +69,7 @@ from visexplore.tui.history import History
 from visexplore.tui.job_queue import Change, JobQueue
 from visexplore.tui.jobs import Job
 from visexplore.tui.keys import KEYS, PANEL_ACTIONS, STRIP_ACTIONS
-from visexplore.tui.messages import EngineEvent, ImageChosen, ModelChosen
+from visexplore.tui.messages import EngineEvent, ImageChosen, MarksChanged, ModelChosen
 from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.panels.datasets import DatasetPanel
 from visexplore.tui.panels.panel import Panel
@@ -257,6 +258,9 @@ class VisexploreApp(App[int]):
         if not gc.isenabled():  # turned off by the command line, for the time to the first frame
             gc.enable()
             gc.freeze()
+            # What is painted is kept in ten thousands of small objects: looking through them all takes 40 ms, and with
+            # Python's own thresholds that happens every few seconds, in the middle of a key.
+            gc.set_threshold(20_000, 50, 100)
         # Only now: where cores are few, a starting engine holds up the first frame.
         self._start_engine()
         # Imports what pictures need, which takes too long to do it between two keys.
@@ -425,8 +429,8 @@ class VisexploreApp(App[int]):
         self._is_new = False
         self.states = self._costs.states = {state.model: state for state in event.states}
         self._panel(CataloguePanel).show_states(self.states)
-        self._panel(DatasetPanel).show_states(self.states, self.model)
         self._auto_embed(most)
+        self._show_states()
         self._ask_neighbours()
 
     def _take_result(self, event: Found) -> None:
@@ -573,14 +577,14 @@ class VisexploreApp(App[int]):
             self._choose_query(0)
             return
         browser = self._panel(DatasetPanel)
-        browser.browse(session.label, session.words)
+        browser.set_marks(session.strings("marks"))
+        browser.browse(session.label, session.words, session.image_id)
         if session.text and takes_text(self._checkpoints[self.model]):
             self._set_target(Query(text=session.text))
         elif session.path:
             self._set_target(Query(path=session.path))
         else:
             self._choose_query(gallery.position_of.get(session.image_id, 0))
-            browser.show_query(self._place, even_if_browsing=True)
 
     def _remember(self) -> None:
         """Keep where the user is, for the next start."""
@@ -597,7 +601,7 @@ class VisexploreApp(App[int]):
                 gallery.spec,
                 gallery.title,
                 self._model_name,
-                target.image_id,
+                target.picture.image_id if target.picture else "",
                 path,
                 target.text,
                 self._active,
@@ -606,6 +610,11 @@ class VisexploreApp(App[int]):
                 known.others if known else {},
             )
         )
+
+    @on(MarksChanged)
+    def _remember_marks(self, message: MarksChanged) -> None:
+        if self.gallery is not None:
+            self.sessions.keep_other(self.gallery.spec, "marks", list(message.marks))
 
     def exit(self, *arguments: Any, **more: Any) -> None:  # noqa: ANN401 - as Textual has it
         """Leave, and keep where the user was."""
@@ -740,7 +749,7 @@ class VisexploreApp(App[int]):
         self._auto_embed(AUTO_EMBED_ON_SWITCH)
         self._ask_neighbours()  # first, so that the engine searches while the rest is painted
         self._panel(CataloguePanel).show_model(self.model)
-        self._panel(DatasetPanel).show_states(self.states, self.model)
+        self._show_states()
         self._show_top()
         self._show_keys()
 
@@ -956,6 +965,11 @@ class VisexploreApp(App[int]):
         if embedding != self._shows_stop:
             self._shows_stop = embedding
             self.refresh_bindings()
+            self._show_states()
+
+    def _show_states(self) -> None:
+        embedding = self._open_job(self.model) is not None
+        self._panel(DatasetPanel).show_states(self.states, self.model, embedding=embedding)
 
     def _open_job(self, model: str) -> Job | None:
         return self.jobs.open_job(self.spec, model)
@@ -1207,20 +1221,88 @@ class VisexploreApp(App[int]):
         target, spec, model = self.target, self.spec, self._model_name
         folder = str(Path.cwd() / "visexplore-strips")
 
-        def written(event: Event) -> None:
-            if isinstance(event, Exported):
-                self.notify(printable(f"Written: {', '.join(event.files)}"), markup=False, timeout=8)
-            elif isinstance(event, Failed):
-                self.notify(printable(str(event.error)), severity="error", markup=False, timeout=10)
-
         self._asks.ask(
             lambda ticket: ExportStrips(
                 ticket, spec, (model,), folder,
                 image_id=target.image_id, path="" if target.image_id else target.path, text=target.text,
                 parts=target.parts, crop=target.crop,
             ),
-            written,
+            self._tell_written,
         )  # fmt: skip
+
+    def _tell_written(self, event: Event) -> None:
+        if isinstance(event, Exported):
+            self.notify(printable(f"Written: {', '.join(event.files)}"), markup=False, timeout=8)
+        elif isinstance(event, Failed):
+            self.notify(printable(str(event.error)), severity="error", markup=False, timeout=10)
+
+    # ---- images of the dataset: details, marks, what is unreadable
+
+    def action_details(self) -> None:
+        """Look at an image and all that is known of it: of the dataset's page, or of the query and its neighbours."""
+        gallery, panel = self.gallery, self._panel(DatasetPanel)
+        if gallery is None or not len(gallery):
+            return
+        if self._active != "query" and panel.under_cursor is not None:
+            self._show_details(gallery, panel.shown, panel.cursor, panel.go_to)
+            return
+        query = self._panel(QueryPanel)
+        first = 1 if self.target is not None and self.target.image_id else 0
+        ids = [self.target.image_id] if self.target is not None and first else []
+        positions = [gallery.position_of[image_id] for image_id in (*ids, *(n.image_id for n in query.neighbours))]
+        start = query.under_cursor.rank - 1 + first if query.under_cursor is not None else 0
+        if positions:
+            self._show_details(gallery, positions, start, lambda at: query.move_cursor(at + 1 - first))
+
+    def _show_details(
+        self, gallery: Gallery, positions: Sequence[int], start: int, left: Callable[[int], None]
+    ) -> None:
+        from visexplore.tui.screens.image_details import ImageDetails
+
+        panel = self._panel(DatasetPanel)
+        marks = (lambda: panel.marks, panel.toggle_mark)
+        window = ImageDetails(self.terminal, self._asks, gallery, positions, start, self.model, marks)
+        self.push_screen(window, lambda at: left(at or 0))
+
+    def action_mark(self) -> None:
+        """Mark the image under the cursor, or take its mark away."""
+        panel, query = self._panel(DatasetPanel), self._panel(QueryPanel)
+        image_id = panel.under_cursor
+        if self._active == "query":
+            image_id = query.under_cursor.image_id if query.under_cursor else self.target and self.target.image_id
+        if image_id:
+            panel.toggle_mark(image_id)
+
+    def action_only_marked(self) -> None:
+        """Show the marked images alone, or all again."""
+        self._panel(DatasetPanel).show_only_marked()
+
+    def action_unmark(self) -> None:
+        """Take all marks away, or bring them back."""
+        self._panel(DatasetPanel).unmark_all()
+
+    def action_write_marks(self) -> None:
+        """Write the paths of the marked images to a text file."""
+        marks, spec = self._panel(DatasetPanel).marks, self.spec
+        if not marks:
+            self.notify("No image is marked: space marks the one under the cursor.", markup=False)
+            return
+        folder = str(Path.cwd() / "visexplore-marks")
+        self._asks.ask(lambda ticket: ExportPaths(ticket, spec, marks, folder), self._tell_written)
+
+    def action_unreadable(self) -> None:
+        """List the images that could not be embedded with the current model, and why."""
+        gallery = self.gallery
+        if gallery is None:
+            return
+        from visexplore.tui.screens.unreadable import Unreadable
+
+        def chosen(image_id: str | None) -> None:
+            if image_id and image_id in gallery.position_of:
+                position = gallery.position_of[image_id]
+                self._show_details(gallery, [position], 0, lambda _: None)
+
+        self.push_screen(Unreadable(self._asks, self.spec, self._model_name, self.model), chosen)
 
     def action_filter(self) -> None:
         """Filter the models, or the images where their panel is active."""
@@ -1271,6 +1353,10 @@ class VisexploreApp(App[int]):
                 )
         for name, theme in THEMES.items():
             yield SystemCommand(f"Use the {name.words} theme", "", partial(setattr, self, "theme", theme.name))
+        if self._panel(DatasetPanel).marks:
+            yield SystemCommand(
+                "Write the paths of the marked images", "below visexplore-marks", self.action_write_marks
+            )
         yield SystemCommand("Use another theme", "all that Textual has", self.action_change_theme)
 
     # ---- hints

@@ -114,6 +114,21 @@ KEYS: tuple[Binding, ...] = (
     Binding(
         "x", "export", "Export", show=False, tooltip="write the query and its neighbours as a picture", id="export"
     ),
+    Binding("i", "details", "Details", show=False, tooltip="an image with all that is known of it", id="details"),
+    Binding("space", "mark", "Mark", key_display="Space", show=False, tooltip="mark an image, or unmark it", id="mark"),
+    Binding(
+        "asterisk",
+        "only_marked",
+        "Marked",
+        key_display="*",
+        show=False,
+        tooltip="only the marked images; again: all",
+        id="only_marked",
+    ),
+    Binding("u", "unmark", "Unmark", show=False, tooltip="unmark all images; again: bring the marks back", id="unmark"),
+    Binding(
+        "U", "unreadable", "Unreadable", show=False, tooltip="images that could not be read, and why", id="unreadable"
+    ),
     Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images", id="filter"),
     Binding("g", "cycle_graphics", "Graphics", show=False, tooltip="draw pictures in another way", id="cycle_graphics"),
     Binding("J", "jobs", "Jobs", show=False, tooltip="the embedding jobs", id="jobs"),

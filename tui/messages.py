@@ -29,3 +29,11 @@ class ImageChosen(Message):
     def __init__(self, image_id: str) -> None:
         super().__init__()
         self.image_id = image_id
+
+
+class MarksChanged(Message):
+    """Other images are marked than before; their ids, in the order in which they were marked."""
+
+    def __init__(self, marks: tuple[str, ...]) -> None:
+        super().__init__()
+        self.marks = marks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,32 +29,52 @@ class Pictures:
         self._kept: OrderedDict[tuple[str, str], Image] = OrderedDict()
         self._asked: dict[int, tuple[str, str]] = {}
         self._waiting: deque[tuple[str, str]] = deque()
-        self._askers: dict[tuple[str, str], list[Done]] = {}
+        self._askers: dict[tuple[str, str], list[tuple[Done, object]]] = {}
+        self._soon: deque[tuple[str, str]] = deque()
 
-    def get(self, spec: str, image_id: str, done: Done) -> None:
-        """Call `done` with the thumbnail of an image: at once if it is kept, else when the engine has made it."""
+    def get(self, spec: str, image_id: str, done: Done, page: object = None) -> None:
+        """Call `done` with the thumbnail of an image: at once if it is kept, else when the engine has made it.
+
+        Args:
+            spec: of the dataset.
+            image_id: of the image.
+            done: takes the picture, or why there is none.
+            page: what the picture is a part of, for `forget_waiting`.
+        """
         key = (spec, image_id)
         image = self._kept.get(key)
         if image is not None:
             self._kept.move_to_end(key)
             done(image)
             return
-        if key not in self._askers:
+        if key not in self._askers and key not in self._asked.values():
             self._waiting.append(key)
-        self._askers.setdefault(key, []).append(done)
+        self._askers.setdefault(key, []).append((done, page))
         self._ask()
 
-    def forget_waiting(self) -> None:
-        """Drop what was not asked of the engine yet: nobody looks at it any more."""
-        for key in self._waiting:
-            self._askers.pop(key, None)
-        self._waiting.clear()
+    def fetch_soon(self, spec: str, image_ids: Iterable[str]) -> None:
+        """Make pictures that may be looked at next, one at a time and while no others are asked for."""
+        self._soon.clear()
+        self._soon.extend((spec, image_id) for image_id in image_ids)
+        self._ask()
+
+    def forget_waiting(self, page: object) -> None:
+        """Drop what a page wants and was not asked of the engine yet: nobody looks at it any more."""
+        self._soon.clear()
+        for key in list(self._waiting):
+            askers = [(done, of) for done, of in self._askers[key] if of != page]
+            if askers:
+                self._askers[key] = askers
+            else:
+                del self._askers[key]
+                self._waiting.remove(key)
 
     def forget_asked(self) -> None:
         """Drop everything on its way: the engine that was asked is gone."""
         self._asked.clear()
         self._askers.clear()
         self._waiting.clear()
+        self._soon.clear()
 
     def made(self, ticket: int, answer: Picture | str) -> bool:
         """Take the engine's answer; False if the ticket is not one of ours."""
@@ -66,17 +86,23 @@ class Pictures:
             self._kept[key] = result
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        for done in self._askers.pop(key, ()):
+        for done, _ in self._askers.pop(key, ()):
             done(result)
         self._ask()
         return True
 
     def _ask(self) -> None:
         while self._waiting and len(self._asked) < _IN_FLIGHT:
-            key = self._waiting.popleft()
-            ticket = self._engine.ticket()
-            self._asked[ticket] = key
-            self._engine.send(AskThumbnail(ticket, *key))
+            self._send(self._waiting.popleft())
+        while self._soon and not self._asked:
+            key = self._soon.popleft()
+            if key not in self._kept:
+                self._send(key)
+
+    def _send(self, key: tuple[str, str]) -> None:
+        ticket = self._engine.ticket()
+        self._asked[ticket] = key
+        self._engine.send(AskThumbnail(ticket, *key))
 
 
 def ask_picture(asks: Asks, spec: str, part: QueryPart, side: int, done: Done) -> None:

@@ -13,6 +13,7 @@ from visexplore.core.messages import (
     CacheState,
     Disagreements,
     EmbedReport,
+    ImageFacts,
     KnownDataset,
     ModelResult,
     Picture,
@@ -20,6 +21,7 @@ from visexplore.core.messages import (
     QueryPart,
     QueryResult,
     Similarities,
+    SkippedImage,
 )
 from visexplore.core.standing import Question, Standing
 
@@ -74,6 +76,34 @@ class AskPicture:
     image_id: str
     side: int
     crop: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskImageFacts:
+    """All that is known of an image of the dataset."""
+
+    ticket: int
+    spec: str
+    image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskSkipped:
+    """Which images could not be embedded with a model, and why."""
+
+    ticket: int
+    spec: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPaths:
+    """Write the paths of images of the dataset to a text file below `folder`."""
+
+    ticket: int
+    spec: str
+    image_ids: tuple[str, ...]
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +316,22 @@ class PictureMade:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFactsFound:
+    """The answer to `AskImageFacts`."""
+
+    ticket: int
+    facts: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFound:
+    """The answer to `AskSkipped`, in the dataset's order."""
+
+    ticket: int
+    skipped: tuple[SkippedImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The answer to `Search` and `SearchMany`."""
 
@@ -334,7 +380,7 @@ class RatesKnown:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Strips were written."""
+    """Strips or paths were written."""
 
     ticket: int
     files: tuple[str, ...]
@@ -411,10 +457,10 @@ JobRequest = Embed | Compare
 Request = (
     OpenDataset | AskCacheStates | AskThumbnail | AskPicture | Search | SearchMany | ExportStrips | AskDisagreements
     | AskQuestion | CastVote | JobRequest | Cancel | Pause | Resume | Reorder | AskRates | AskDatasets
-    | AskProjection | AskSimilarities
+    | AskProjection | AskSimilarities | AskImageFacts | AskSkipped | ExportPaths
 )  # fmt: skip
 Event = (
     Ready | DatasetOpened | CacheStates | PictureMade | Found | Compared | Exported | DisagreementsFound
     | QuestionAsked | JobProgress | JobDone | JobPaused | RatesKnown | DatasetsKnown | Projected
-    | SimilaritiesCounted | Failed | Died
+    | SimilaritiesCounted | ImageFactsFound | SkippedFound | Failed | Died
 )  # fmt: skip

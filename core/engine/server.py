@@ -23,11 +23,13 @@ from visexplore.core.engine.protocol import (
     AskCacheStates,
     AskDatasets,
     AskDisagreements,
+    AskImageFacts,
     AskPicture,
     AskProjection,
     AskQuestion,
     AskRates,
     AskSimilarities,
+    AskSkipped,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -40,9 +42,11 @@ from visexplore.core.engine.protocol import (
     Embed,
     Event,
     Exported,
+    ExportPaths,
     ExportStrips,
     Failed,
     Found,
+    ImageFactsFound,
     JobDone,
     JobPaused,
     JobProgress,
@@ -60,6 +64,7 @@ from visexplore.core.engine.protocol import (
     Search,
     SearchMany,
     SimilaritiesCounted,
+    SkippedFound,
 )
 from visexplore.core.engine.resumed import Runs
 from visexplore.core.errors import VisexploreError
@@ -176,6 +181,13 @@ class _Server:
             case AskPicture():
                 data = self._read(request.spec, request.image_id)
                 return PictureMade(request.ticket, explorer.picture(data, request.side, request.crop))
+            case AskImageFacts():
+                return ImageFactsFound(request.ticket, explorer.image_facts(request.spec, request.image_id))
+            case AskSkipped():
+                return SkippedFound(request.ticket, tuple(explorer.skipped(request.spec, request.model)))
+            case ExportPaths():
+                file = explorer.save_paths(request.spec, request.image_ids, Path(request.folder))
+                return Exported(request.ticket, (str(file),))
             case Search():
                 return Found(request.ticket, self._search(request, (request.model,), request.k)[0])
             case SearchMany():

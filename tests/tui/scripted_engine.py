@@ -37,11 +37,13 @@ from visexplore.core.engine import (
     AskCacheStates,
     AskDatasets,
     AskDisagreements,
+    AskImageFacts,
     AskPicture,
     AskProjection,
     AskQuestion,
     AskRates,
     AskSimilarities,
+    AskSkipped,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -55,9 +57,11 @@ from visexplore.core.engine import (
     Embed,
     Event,
     Exported,
+    ExportPaths,
     ExportStrips,
     Failed,
     Found,
+    ImageFactsFound,
     JobDone,
     JobPaused,
     JobProgress,
@@ -72,6 +76,7 @@ from visexplore.core.engine import (
     Search,
     SearchMany,
     SimilaritiesCounted,
+    SkippedFound,
 )
 from visexplore.core.errors import EngineDied, UnknownDataset, VisexploreError
 from visexplore.core.evaluation.votes import Vote
@@ -80,6 +85,8 @@ from visexplore.core.messages import (
     Disagreement,
     Disagreements,
     EmbedReport,
+    ImageFacts,
+    ImageUnderModel,
     KnownDataset,
     ModelResult,
     Neighbour,
@@ -378,6 +385,14 @@ class ScriptedEngine:
                 self.on_event(Compared(request.ticket, self.comparison))
             case ExportStrips():
                 self.on_event(Exported(request.ticket, (f"{request.folder}/photos/{request.models[0]}_query.jpg",)))
+            case AskImageFacts():
+                self.on_event(ImageFactsFound(request.ticket, self._facts(request)))
+            case AskSkipped():
+                unreadable = self.datasets[request.spec].unreadable
+                skipped = tuple(SkippedImage(image_id, reason) for image_id, reason in unreadable.items())
+                self.on_event(SkippedFound(request.ticket, skipped))
+            case ExportPaths():
+                self.on_event(Exported(request.ticket, (f"{request.folder}/photos.txt",)))
             case Embed():
                 self.jobs.append(request)
                 if self._instantly:
@@ -416,6 +431,17 @@ class ScriptedEngine:
         if reason:
             return Failed(ticket, VisexploreError(reason))
         return PictureMade(ticket, drawn(image_id, side))
+
+    def _facts(self, request: AskImageFacts) -> ImageFacts:
+        dataset, image_id = self.datasets[request.spec], request.image_id
+        at, problem = dataset.image_ids.index(image_id), dataset.unreadable.get(image_id, "")
+        return ImageFacts(
+            image_id, f"{dataset.spec}/{image_id}", 123_456, None, dataset.labels[at], "train", (), 96, 72, "JPEG",
+            "RGB", (("camera", "Testcam 1"),), "0123abcd" * 4, (), tuple(
+                ImageUnderModel(model, embedded=at < embedded and not problem, problem=problem)
+                for (of, model), embedded in self.embedded.items() if of == dataset.spec
+            ), problem,
+        )  # fmt: skip
 
     def _search(self, request: Search) -> QueryResult:
         dataset = self.datasets[request.spec]

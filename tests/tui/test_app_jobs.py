@@ -369,10 +369,10 @@ class TestHowItEnds:
 
     async def test_the_models_and_the_images_say_so(self) -> None:
         async with explore(ScriptedEngine(photos(100)), WIDE) as session:
-            assert session.content_of("#cache-states") == "embedded: nothing yet: press e"
+            assert session.content_of("#cache-states") == f"{LITE0} none of 100 embedded"
             session.engine.finish()
             await session.settle()
-            assert session.content_of("#cache-states") == f"embedded: {LITE0} all"
+            assert session.content_of("#cache-states") == f"{LITE0} all 100 embedded"
             assert f">+ {LITE0}" in session.text_of("#models")
 
     async def test_a_failure_is_told_in_one_sentence(self) -> None:
@@ -406,7 +406,7 @@ class TestHowItEnds:
             await session.press("e")
             assert session.status == f"photos with {LITE0}: stopped: 40 images embedded, 20.0/s"
             assert "40 images searched" in session.head
-            assert session.content_of("#cache-states") == f"embedded: {LITE0} 40/100"
+            assert session.content_of("#cache-states") == f"{LITE0} 40 embedded, 60 missing: press e"
 
 
 class TestModelsOutsideTheCatalogue:

@@ -21,8 +21,9 @@ from visexplore.tui.widgets.picture import Picture, Words
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# As many as take less than 50 ms: a sixel picture takes 12 ms and more, characters less than one.
-_PAINTED_PER_REFRESH = {Graphics.KITTY: 6, Graphics.SIXEL: 2, Graphics.HALFBLOCK: 12, Graphics.TEXT: 24}
+# As many as take less than 50 ms with all that Textual does for them: a sixel picture takes 12 ms and more, half blocks
+# three, characters one.
+_PAINTED_PER_REFRESH = {Graphics.KITTY: 6, Graphics.SIXEL: 2, Graphics.HALFBLOCK: 6, Graphics.TEXT: 12}
 
 
 _LARGE_ENOUGH = 20  # cells: rather more thumbnails than wider ones
@@ -220,6 +221,15 @@ class PictureGrid(Widget, can_focus=True):
         self._fills.append((index, content, caption))
         if len(self._fills) == 1:
             self.call_later(self._fill_next)
+
+    def set_caption(self, index: int, caption: Content) -> None:
+        """Change the caption of a cell, whose picture stays as it is."""
+        for at, fill in enumerate(self._fills):
+            if fill[0] == index:
+                self._fills[at] = (index, fill[1], caption)
+        cells = self.cells
+        if index < len(cells):
+            cells[index].caption.update(caption, layout=False)
 
     def _fill_next(self) -> None:
         cells = self.cells
