@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -61,7 +61,6 @@ from visexplore.core.settings import Settings
 from visexplore.core.text import count, cut, printable
 from visexplore.tui.asks import Asks, Sender
 from visexplore.tui.costs import Costs
-from visexplore.tui.dataset_choices import DatasetChoices
 from visexplore.tui.gallery import Gallery
 from visexplore.tui.guide import Guide
 from visexplore.tui.hints import Situation
@@ -92,6 +91,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from visexplore.core.comparison import Comparison
+    from visexplore.tui.dataset_choices import DatasetChoices
     from visexplore.tui.screens.side_by_side import SideBySide
 
 
@@ -191,12 +191,11 @@ class VisexploreApp(App[int]):
         self._history = History()
         self._place = -1  # in the dataset, of the last query that was one of its images
         self.weights = self._weights = Weights()
-        self._costs = Costs(self._weights)
+        self.costs = Costs(self._weights)
         self.sessions = sessions or Sessions()
         self._remarks: set[tuple[str, str]] = set()  # that were told
         self._answered: tuple[str, Query, int] | None = None
         self._asks = Asks(engine)
-        self.dataset_choices = DatasetChoices(self._asks, self.sessions)
         self._own_keys = settings.keys if settings else {}
         self._guide = Guide(self.sessions, self._own_keys, is_on=settings is not None and settings.hints)
         self._row_order = RowOrder()
@@ -217,6 +216,13 @@ class VisexploreApp(App[int]):
 
             self.set_keymap(keymap(settings))
 
+    @cached_property
+    def dataset_choices(self) -> DatasetChoices:
+        """The datasets that can be offered by name."""
+        from visexplore.tui.dataset_choices import DatasetChoices
+
+        return DatasetChoices(self._asks, self.sessions)
+
     # The terminal's focus: Textual would paint the whole screen, with all pictures, each time it comes or goes.
     app_focus = Reactive(True, compute=False, repaint=False)
 
@@ -233,7 +239,7 @@ class VisexploreApp(App[int]):
         yield Static("", id="top", markup=False)
         with Horizontal(id="panels"):
             for panel in (
-                CataloguePanel(self.catalogue, self._weights, self._costs),
+                CataloguePanel(self.catalogue, self._weights, self.costs, self.terminal),
                 DatasetPanel(self.terminal, self._pictures),
                 QueryPanel(self.terminal, self._pictures),
             ):
@@ -404,7 +410,8 @@ class VisexploreApp(App[int]):
         self.spec = event.spec
         self.gallery = gallery = Gallery(event)
         self._panel(DatasetPanel).show_gallery(gallery)
-        self._costs.images, self._costs.states = len(gallery), {}
+        self.costs.images, self.costs.states = len(gallery), {}
+        self._panel(CataloguePanel).show_costs()
         self._show_top()
         for problem in event.problems[:3]:
             self.notify(printable(problem), severity="warning", markup=False)
@@ -427,7 +434,7 @@ class VisexploreApp(App[int]):
             return
         most = AUTO_EMBED_AT_START if self._is_new else AUTO_EMBED_ON_SWITCH
         self._is_new = False
-        self.states = self._costs.states = {state.model: state for state in event.states}
+        self.states = self.costs.states = {state.model: state for state in event.states}
         self._panel(CataloguePanel).show_states(self.states)
         self._auto_embed(most)
         self._show_states()
@@ -555,8 +562,8 @@ class VisexploreApp(App[int]):
         """Find out how fast models are here, to tell what embedding costs."""
 
         def known(event: Event) -> None:
-            if isinstance(event, RatesKnown) and event.rates != self._costs.rates:
-                self._costs.rates = event.rates
+            if isinstance(event, RatesKnown) and event.rates != self.costs.rates:
+                self.costs.rates = event.rates
                 self._panel(CataloguePanel).show_costs()
                 self._panel(QueryPanel).say(self._why_no_neighbours())
                 self._show_status()
@@ -699,7 +706,7 @@ class VisexploreApp(App[int]):
         status = self._weights.status(checkpoint)
         if state is None or not state.embedded:
             if job is None:
-                return what_embedding_costs(checkpoint, status, self._costs.of(checkpoint))
+                return what_embedding_costs(checkpoint, status, self.costs.of(checkpoint))
             if job.state in ("pausing", "paused"):
                 return f"Embedding with {self.model} is paused: J, then space, goes on."
             waits_for_weights = job.is_downloading if job.progress else status is WeightsStatus.TO_DOWNLOAD
@@ -785,7 +792,7 @@ class VisexploreApp(App[int]):
 
         from visexplore.tui.screens.model_picker import ModelProvider
 
-        models = ModelProvider(self.screen, self.catalogue, self._weights, self._use_model)
+        models = ModelProvider(self.screen, self.catalogue, self._weights, self.costs, self._use_model)
         placeholder = "Model: a part of its name, NAME@POOLING, or timm:NAME, hf:REPO, a folder"
         # As Textual's own `search_commands` does it: the provider is called as its class would be.
         self.push_screen(CommandPalette(providers=[models], placeholder=placeholder))  # type: ignore[list-item]
@@ -1009,7 +1016,7 @@ class VisexploreApp(App[int]):
 
         gallery, spec = self.gallery, self.spec
         models = [self.catalogue.resolve(name) for name in self._named(self._models_at_hand())]
-        plan = Plan([(model, self._costs.of(model)) for model in models if self._open_job(model.slug) is None])
+        plan = Plan([(model, self.costs.of(model)) for model in models if self._open_job(model.slug) is None])
 
         def begin(wanted: bool | None) -> None:
             for model in plan.models if wanted else ():
@@ -1043,7 +1050,7 @@ class VisexploreApp(App[int]):
         elif ended is not None:
             line.show_text(f"{ended.title} with {self.model}: {ended.sentence()}")
         elif self.gallery is not None and not self._is_new and self.model not in self.states:
-            line.show_text(f"e embeds {self._costs.of(self._checkpoints[self.model]).line()}")
+            line.show_text(f"e embeds {self.costs.of(self._checkpoints[self.model]).line()}")
         elif self.gallery is not None:
             images, labels = count(len(self.gallery), "image"), count(len(self.gallery.labels), "label")
             line.show_text(
@@ -1268,8 +1275,8 @@ class VisexploreApp(App[int]):
         """Mark the image under the cursor, or take its mark away."""
         panel, query = self._panel(DatasetPanel), self._panel(QueryPanel)
         image_id = panel.under_cursor
-        if self._active == "query":
-            image_id = query.under_cursor.image_id if query.under_cursor else self.target and self.target.image_id
+        if self._active == "query" and self.target is not None:
+            image_id = query.under_cursor.image_id if query.under_cursor else self.target.image_id
         if image_id:
             panel.toggle_mark(image_id)
 
@@ -1313,6 +1320,7 @@ class VisexploreApp(App[int]):
     def action_cycle_graphics(self) -> None:
         """Draw pictures by the next protocol."""
         self.terminal = replace(self.terminal, graphics=graphics_after(self.terminal.graphics))
+        self._panel(CataloguePanel).set_terminal(self.terminal)
         self._panel(DatasetPanel).set_terminal(self.terminal)
         self._panel(QueryPanel).set_terminal(self.terminal)
         self._show_status()

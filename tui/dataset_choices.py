@@ -34,7 +34,6 @@ class DatasetChoices:
         self._asks = asks
         self._sessions = sessions
         self._known: tuple[KnownDataset, ...] = ()
-        self.were_told = False
 
     def ask(self, told: Callable[[], None]) -> None:
         """Let the engine look, and call `told` when it has."""
@@ -42,7 +41,6 @@ class DatasetChoices:
         def take(event: Event) -> None:
             if isinstance(event, DatasetsKnown):
                 self._known = event.datasets
-                self.were_told = True
             told()
 
         self._asks.ask(AskDatasets, take)

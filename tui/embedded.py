@@ -25,22 +25,24 @@ def embedded_words(
     """
     parts = [Content.styled(f"{count(problems, 'problem')}. ", "$text-warning")] if problems else []
     parts.append(Content.assemble((cut(model, 40), "bold"), " "))
-    parts.append(_current(states.get(model) or CacheState(model, 0, 0, images), "" if embedding else ": press e"))
+    parts.append(_current(states.get(model) or CacheState(model, 0, 0, images), embedding=embedding))
     others = [_other(state) for slug, state in states.items() if slug != model]
     if others:
         parts += [Content.styled("  also: ", MUTED), Content(", ").join(others)]
     return Content("").join(parts)
 
 
-def _current(state: CacheState, advice: str) -> Content:
+def _current(state: CacheState, *, embedding: bool) -> Content:
     missing = state.total - state.embedded - state.failed
-    unreadable = (f", {state.failed:,} unreadable: U lists them" if state.failed else "", "$text-warning")
+    unreadable = (f", {state.failed:,} unreadable (U)" if state.failed else "", "$text-warning")
     if not missing:
         whole = f"{state.embedded:,} embedded" if state.failed else f"all {state.total:,} embedded"
         return Content.assemble((whole, "$text-success"), unreadable)
     if not state.embedded:
-        return Content.assemble((f"none of {state.total:,} embedded{advice}", "$text-warning"), unreadable)
-    words = f"{state.embedded:,} embedded, {missing:,} missing{advice}"
+        return Content.assemble(
+            (f"none of {state.total:,} embedded{'' if embedding else ': press e'}", "$text-warning"), unreadable
+        )
+    words = f"{state.embedded:,} embedded, {missing:,} missing{'' if embedding else ' (e)'}"
     return Content.assemble((words, "$text-warning"), unreadable)
 
 

@@ -96,7 +96,7 @@ def draw(
     """Return `image` drawn as large as a box of cells allows, in its own proportions.
 
     Args:
-        image: a picture; best RGB and not much larger than the box in pixels.
+        image: a picture; best RGB and not much larger than the box in pixels. A palette of few colours is kept.
         columns: the width of the box in cells, at least 1.
         rows: its height.
         terminal: where it will be shown.
@@ -104,13 +104,14 @@ def draw(
         background: the colour of the cells around it.
     """
     columns, rows = min(columns, _MOST_CELLS), min(rows, _MOST_CELLS)
+    palette = image if image.mode == "P" else None
     if image.mode != "RGB":
         image = image.convert("RGB")
     match graphics or terminal.graphics:
         case Graphics.KITTY:
             return _draw_kitty(image, columns, rows, terminal)
         case Graphics.SIXEL:
-            return _draw_sixel(image, columns, rows, terminal, background)
+            return _draw_sixel(image, columns, rows, terminal, background, palette)
         case Graphics.HALFBLOCK:
             return _draw_halfblock(image, columns, rows, terminal)
         case Graphics.TEXT:
@@ -167,7 +168,14 @@ def _draw_halfblock(image: Image, columns: int, rows: int, terminal: Terminal) -
     return Drawing(across, len(lines), lines)
 
 
-def _draw_sixel(image: Image, columns: int, rows: int, terminal: Terminal, background: tuple[int, int, int]) -> Drawing:
+def _draw_sixel(
+    image: Image,
+    columns: int,
+    rows: int,
+    terminal: Terminal,
+    background: tuple[int, int, int],
+    palette: Image | None = None,
+) -> Drawing:
     from PIL.Image import Dither, Quantize
     from textual_image._sixel import SixelOptions, image_to_sixels
 
@@ -178,8 +186,9 @@ def _draw_sixel(image: Image, columns: int, rows: int, terminal: Terminal, backg
         width, height = width * bands * _BAND / height, bands * _BAND
     pixels = _resize(image, round(width), round(height))
     colors = min(_SIXEL_COLORS, terminal.sixel_colors)
-    sample = _resize(image, *_PALETTE_SAMPLE).quantize(colors, Quantize.MAXCOVERAGE)
-    pixels = pixels.quantize(palette=sample, dither=Dither.NONE)
+    if palette is None or len(palette.getcolors() or ()) > colors:
+        palette = _resize(image, *_PALETTE_SAMPLE).quantize(colors, Quantize.MAXCOVERAGE)
+    pixels = pixels.quantize(palette=palette, dither=Dither.NONE)
     sixels = image_to_sixels(pixels, SixelOptions(colors=colors))
     # The line feed after the last band goes: it would scroll the screen if the picture ends on its last row.
     sixels = sixels.removesuffix("-\x1b\\") + "\x1b\\"

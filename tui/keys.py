@@ -132,7 +132,7 @@ KEYS: tuple[Binding, ...] = (
     Binding("slash", "filter", "Filter", key_display="/", tooltip="filter models or images", id="filter"),
     Binding("g", "cycle_graphics", "Graphics", show=False, tooltip="draw pictures in another way", id="cycle_graphics"),
     Binding("J", "jobs", "Jobs", show=False, tooltip="the embedding jobs", id="jobs"),
-    Binding("D", "open_dataset", "Dataset", show=False, tooltip="open another folder of images", id="open_dataset"),
+    Binding("D", "open_dataset", "Dataset", show=False, tooltip="open another dataset", id="open_dataset"),
     Binding("question_mark", "help", "Help", key_display="?", tooltip="all keys", id="help"),
     Binding("q", "quit", "Quit", tooltip="leave", id="quit"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from visexplore.tui.screens.model_picker import about
 if TYPE_CHECKING:
     from visexplore.tui.app import VisexploreApp
 
-_WAIT = 0.5  # seconds that the engine has to tell the datasets before the palette opens without them
 _SHOWN = 6  # datasets before anything is typed
 _WIDEST = 60  # cells
 
@@ -64,24 +62,18 @@ class ModelCommands(_Commands):
             for checkpoint in family.checkpoints:
                 name = printable(f"Model: {checkpoint.slug}  {family.name}")
                 use = partial(app.use_model, checkpoint.slug)
-                yield _Command(name, printable(about(family, checkpoint, app.weights)), use)
+                yield _Command(name, printable(about(family, checkpoint, app.weights, app.costs)), use)
 
 
 class DatasetCommands(_Commands):
     """Offers to open the datasets that were open before, are embedded, or lie in their usual places."""
 
     async def startup(self) -> None:
-        """Ask the engine afresh, and wait a moment for its answer if there was none yet."""
-        answered = asyncio.Event()
-        choices = self.explorer.dataset_choices
-        is_first = not choices.were_told
-        choices.ask(answered.set)
-        if is_first:
-            with_patience = asyncio.wait_for(answered.wait(), _WAIT)
-            try:
-                await with_patience
-            except TimeoutError:
-                return
+        """Let the engine look; each key that is typed searches in what it has told by then.
+
+        Nothing waits for it: a key that is typed meanwhile would make Textual give this provider up.
+        """
+        self.explorer.dataset_choices.ask(lambda: None)
 
     def commands(self) -> Iterator[_Command]:
         """Yield a command for each dataset but the open one."""

@@ -167,8 +167,8 @@ def _read(file: Path) -> tuple[float, SessionState] | None:
         return None
     if not isinstance(values, dict) or values.pop("version", None) != _VERSION:
         return None
-    types = {entry.name: (str, type(None)) if entry.name == "label" else str for entry in fields(SessionState)}
-    types["others"] = dict
+    types: dict[str, type | tuple[type, ...]] = {entry.name: str for entry in fields(SessionState)}
+    types |= {"label": (str, type(None)), "others": dict}
     # A later version may know more: what this one does not know is left out, and what it needs has to be right.
     values = {name: value for name, value in values.items() if name in types}
     if not values.get("spec") or any(not isinstance(value, types[name]) for name, value in values.items()):

@@ -72,6 +72,11 @@ class JobQueue:
                 entry.interrupted = True
             return entry.interrupted
 
+    def is_given_up(self, ticket: int) -> bool:
+        """Whether a request that is answered outside the queue was cancelled, or nobody waits for anything any more."""
+        with self._changed:
+            return self._closed or ticket in self._given_up
+
     def put_back(self, ticket: int) -> bool:
         """Let a job whose run was told to stop wait again at its place; False if there is nothing to go on with."""
         with self._changed:

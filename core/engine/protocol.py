@@ -292,7 +292,7 @@ class DatasetOpened:
 
 @dataclass(frozen=True, slots=True)
 class CacheStates:
-    """The answer to `AskCacheStates`."""
+    """The answer to `AskCacheStates`, with what was measured of models, on this and on other datasets."""
 
     ticket: int
     spec: str

@@ -197,14 +197,14 @@ class _Server:
                 files = explorer.save_strips(found, request.models, Path(request.folder), image=image)
                 return Exported(request.ticket, tuple(str(file) for file in files))
             case AskDisagreements():
-                given_up = partial(self._is_given_up, request.ticket)
+                given_up = partial(self._jobs.is_given_up, request.ticket)
                 disputed = explorer.disagreements(request.spec, request.models, k=request.k, cancelled=given_up)
                 return DisagreementsFound(request.ticket, disputed)
             case AskProjection():
-                positions, found = explorer.projection(request.spec, request.model, request.method)
+                positions, drawn = explorer.projection(request.spec, request.model, request.method)
                 return Projected(
-                    request.ticket, request.model, found.method, positions.tobytes(), found.places.tobytes(),
-                    found.explained, found.fitted, found.images,
+                    request.ticket, request.model, drawn.method, positions.tobytes(), drawn.places.tobytes(),
+                    drawn.explained, drawn.fitted, drawn.images,
                 )  # fmt: skip
             case AskSimilarities():
                 counted = explorer.similarities(request.spec, request.model, request.image_id, bins=request.bins)

@@ -28,7 +28,7 @@ UMAP_LEAST = 16
 UMAP_MOST = 5_000
 """Images of which it makes a map within minutes on two cores; of more, a random sample."""
 
-_MULTIPLICATIONS = 16e9  # of a covariance: half a second on two cores
+_MULTIPLICATIONS = 8e9  # of a covariance: a fifth of a second on two cores
 _FEWEST = 2_000  # images of a sample, however long their vectors
 _BLOCK = 256  # images to place at once: their float32 copy stays in the processor's cache
 _DENSE = 256  # the largest matrix whose eigenvectors are all computed, which Lanczos cannot do for the smallest
@@ -75,9 +75,9 @@ def _pca(vectors: NDArray[np.floating], seed: int) -> Projection:
 
     The directions are the first two eigenvectors of the covariance matrix (Pearson 1901; Jolliffe 2002, "Principal
     Component Analysis", 2nd edition, section 1.1), and their shares of the variance the eigenvalues over the trace.
-    Computed exactly, in float32; of more images than that takes half a second for, from a random sample of them, on
-    whose axes all images are placed. An eigenvector's sign is arbitrary: the component that is largest in magnitude
-    is made positive, as in scikit-learn's `svd_flip`.
+    Computed exactly, in float32; where that would take long, from a random sample, on whose axes all images are
+    placed. An eigenvector's sign is arbitrary: the component that is largest in magnitude is made positive, as in
+    scikit-learn's `svd_flip`.
     """
     images, dim = vectors.shape
     most = max(_FEWEST, int(_MULTIPLICATIONS / max(1, dim) ** 2))

@@ -63,7 +63,7 @@ def test_a_model_that_never_ran_here_is_guessed_from_the_one_nearest_in_work() -
 def test_where_nothing_was_measured_the_time_is_left_out() -> None:
     cost = embedding_cost(CLIP, WeightsStatus.TO_DOWNLOAD, 713, NOTHING_KNOWN)
     assert cost.seconds is None
-    assert cost.line() == ("713 images: about 1.2 GB memory, 730 kB on disk, download 605 MB, licence MIT")
+    assert cost.line() == ("713 images: about 1.7 GB memory, 730 kB on disk, download 605 MB, licence MIT")
 
 
 def test_all_of_it_in_words() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from visexplore.core.comparison import Comparison
 from visexplore.core.engine import (
     AskCacheStates,
     AskDisagreements,
+    AskImageFacts,
     AskPicture,
     AskProjection,
     AskQuestion,
     AskRates,
     AskSimilarities,
+    AskSkipped,
     AskThumbnail,
     CacheStates,
     Cancel,
@@ -37,9 +40,11 @@ from visexplore.core.engine import (
     Engine,
     Event,
     Exported,
+    ExportPaths,
     ExportStrips,
     Failed,
     Found,
+    ImageFactsFound,
     JobDone,
     JobPaused,
     JobProgress,
@@ -55,9 +60,11 @@ from visexplore.core.engine import (
     Search,
     SearchMany,
     SimilaritiesCounted,
+    SkippedFound,
 )
 from visexplore.core.errors import NotEmbedded, StorageError, UnknownDataset, UnknownImage, UnreadableImage
 from visexplore.core.evaluation.votes import Vote
+from visexplore.core.messages import Box, QueryPart
 from visexplore.core.settings import Settings
 
 Fill = Callable[[Mapping[str, int | bytes]], Path]
@@ -171,6 +178,19 @@ def test_thumbnails_and_large_pictures_come_back_as_pixels(driver: Driver, fill:
     assert [(p.width, p.height) for p in (small, large, outside)] == [(256, 128), (500, 250), (100, 50)]
 
 
+def test_the_facts_of_an_image_and_what_is_unreadable_come_back(
+    driver: Driver, tiny: str, fill: Fill, tmp_path: Path
+) -> None:
+    folder = fill({"a.png": png(1, (600, 300)), "bad.png": b"no picture"})
+    driver.ask(JobDone, Embed, str(folder), (tiny,))
+    facts = driver.ask(ImageFactsFound, AskImageFacts, str(folder), "a.png").facts
+    assert (facts.width, facts.height, [one.embedded for one in facts.models]) == (600, 300, [True])
+    [skipped] = driver.ask(SkippedFound, AskSkipped, str(folder), tiny).skipped
+    assert (skipped.image_id, skipped.reason) == ("bad.png", "Not an image that Pillow can read")
+    [file] = driver.ask(Exported, ExportPaths, str(folder), ("a.png",), str(tmp_path / "out")).files
+    assert Path(file).read_text() == f"{folder / 'a.png'}\n"
+
+
 @pytest.mark.parametrize(
     ("request_of", "error"),
     [
@@ -214,6 +234,19 @@ def test_a_job_tells_its_progress_and_its_result_can_be_searched(driver: Driver,
     assert len(found.results[0].neighbours) == 5
     outside = driver.ask(Found, Search, str(folder), tiny, "", str(folder / "03.png")).result
     assert outside.results[0].neighbours[0].image_id == "03.png"
+    mixed = Search(
+        0, str(folder), tiny, parts=(QueryPart(image_id="03.png"), QueryPart(2.0, path=str(folder / "07.png")))
+    )
+    found = driver.ask(Found, lambda ticket: replace(mixed, ticket=ticket)).result
+    assert [part.weight for part in found.query.parts] == [1.0, 2.0]
+    assert found.results[0].neighbours[0].image_id == "07.png"
+    part = Search(0, str(folder), tiny, "03.png", crop=Box(0, 0, 0.5, 1))
+    found = driver.ask(Found, lambda ticket: replace(part, ticket=ticket)).result
+    assert found.query.crop == part.crop
+    assert "03.png" not in {neighbour.image_id for neighbour in found.results[0].neighbours}
+    picture = driver.ask(PictureMade, AskPicture, str(folder), "03.png", 64, part.crop).picture
+    whole = driver.ask(PictureMade, AskPicture, str(folder), "03.png", 64).picture
+    assert picture.width / picture.height == pytest.approx(whole.width / whole.height / 2, rel=0.1)
     [state] = driver.ask(CacheStates, AskCacheStates, str(folder)).states
     assert (state.model, state.embedded, state.failed, state.total) == ("tiny", 30, 1, 31)
 

@@ -41,7 +41,7 @@ class TestStartingByItself:
             assert session.engine.asked(Embed) == []
             assert session.head.splitlines()[1] == (
                 f"Not embedded with {LITE0} yet: press e to embed 3,001 images: "
-                "about 819 MB memory, 7.7 MB on disk, licence Apache-2.0."
+                "about 1.3 GB memory, 7.7 MB on disk, licence Apache-2.0."
             )
 
     async def test_one_that_is_embedded_is_left_alone(self) -> None:
@@ -79,7 +79,7 @@ class TestStartingByItself:
             assert session.engine.asked(Embed) == []
             assert session.head.splitlines()[1] == (
                 f"Not embedded with {CLIP} yet: press e to embed 100 images: "
-                "about 1.4 GB memory, 102 kB on disk, licence MIT."
+                "about 1.9 GB memory, 102 kB on disk, licence MIT."
             )
 
     async def test_nothing_is_begun_or_said_to_be_missing_before_it_is_known_what_is_embedded(self) -> None:
@@ -406,7 +406,7 @@ class TestHowItEnds:
             await session.press("e")
             assert session.status == f"photos with {LITE0}: stopped: 40 images embedded, 20.0/s"
             assert "40 images searched" in session.head
-            assert session.content_of("#cache-states") == f"{LITE0} 40 embedded, 60 missing: press e"
+            assert session.content_of("#cache-states") == f"{LITE0} 40 embedded, 60 missing (e)"
 
 
 class TestModelsOutsideTheCatalogue:

@@ -423,10 +423,10 @@ class TestStates:
         ("embedded", "failed", "words"),
         [
             (0, 0, "none of 100 embedded: press e"),
-            (40, 0, "40 embedded, 60 missing: press e"),
+            (40, 0, "40 embedded, 60 missing (e)"),
             (100, 0, "all 100 embedded"),
-            (98, 2, "98 embedded, 2 unreadable: U lists them"),
-            (38, 2, "38 embedded, 60 missing: press e, 2 unreadable: U lists them"),
+            (98, 2, "98 embedded, 2 unreadable (U)"),
+            (38, 2, "38 embedded, 60 missing (e), 2 unreadable (U)"),
         ],
     )
     async def test_the_current_model_is_told_in_full(self, embedded: int, failed: int, words: str) -> None:

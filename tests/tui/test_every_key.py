@@ -110,7 +110,7 @@ class Walk:
 @pytest.fixture(params=DATASETS)
 def engine(request: pytest.FixtureRequest) -> Iterator[ScriptedEngine]:
     """An engine for each kind of dataset."""
-    yield DATASETS[request.param]()
+    return DATASETS[request.param]()
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ async def test_no_key_does_harm_while_it_embeds(user_home: Path) -> None:
         walk = Walk(session)
         for panel in PANELS:
             await walk.press(panel)
-            for key in walk.keys():
+            for key in walk:
                 await walk.press(key)
                 await walk.leave_windows()
         if engine.jobs:

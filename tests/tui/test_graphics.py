@@ -239,3 +239,13 @@ class TestPictures:
 
     def test_none(self) -> None:
         assert self.printed(Pictures([], terminal(Graphics.SIXEL))).strip() == ""
+
+
+def test_sixels_of_a_picture_with_a_palette_have_exactly_its_colours() -> None:
+    image = Image.new("RGB", (40, 40), (16, 20, 24))
+    image.paste((200, 100, 50), (10, 10, 30, 30))
+    drawn = draw(
+        image.quantize(4), 4, 2, Terminal(graphics=Graphics.SIXEL, sixel_colors=64, cell_width=10, cell_height=20)
+    )
+    told = set(re.findall(r"#\d+;2;(\d+;\d+;\d+)", drawn.pixels))
+    assert {"6;8;9", "78;39;20"} <= told

@@ -216,7 +216,7 @@ class TestCosts:
         engine = many()
         engine.rates = rates(5.0)
         async with explore(engine, (140, 36)) as session:
-            words = "4,000 images: about 13 min, about 819 MB memory, 10 MB on disk, licence Apache-2.0"
+            words = "4,000 images: about 13 min, about 1.3 GB memory, 10 MB on disk, licence Apache-2.0"
             assert session.status == f"e embeds {words}"
             assert session.head.splitlines()[1] == f"Not embedded with {LITE0} yet: press e to embed {words}."
             await session.pilot.pause(0.2)  # the facts follow when the cursor rests
@@ -228,6 +228,15 @@ class TestCosts:
         async with explore(engine) as session:
             await session.press("right_square_bracket")
             assert "(a guess)" in session.head
+
+    async def test_the_choice_of_a_model_tells_the_time(self) -> None:
+        engine = many()
+        engine.rates = rates(5.0)
+        async with explore(engine, (140, 36)) as session:
+            await session.press("m", *"lite0")
+            await session.app.workers.wait_for_complete()
+            await session.settle()
+            assert "about 13 min to embed this" in session.text
 
     async def test_only_missing_images_count(self) -> None:
         engine = ScriptedEngine(photos(4000), embedded={LITE0: 4000, LITE1: 1000})

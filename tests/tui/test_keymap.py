@@ -151,4 +151,7 @@ class TestHelp:
         async with explore(engine(), (200, 50)) as session:
             await session.press("question_mark")
             left, right = (session.app.screen.query_one(name) for name in ("#help-left", "#help-right"))
-            assert right.region.x >= left.region.right and right.region.width > 40
+            assert left.region.width > 60
+            assert right.region.x >= left.region.right
+            assert right.region.right <= 200
+            assert right.region.width > 60

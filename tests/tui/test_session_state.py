@@ -115,14 +115,16 @@ class TestFiles:
         new.touch()
         os.utime(old, (1e9, 1e9))
         Sessions(tmp_path).read_all()
-        assert not old.exists() and new.exists()
+        assert not old.exists()
+        assert new.exists()
 
     def test_a_kill_while_writing_leaves_a_whole_file(self, tmp_path: Path) -> None:
         code = (
             "import sys; from pathlib import Path; from visexplore.tui.session_state import Sessions, SessionState\n"
             "sessions = Sessions(Path(sys.argv[1])); n = 0\n"
             "while True:\n"
-            "    sessions.keep(SessionState('/photos', 'photos', image_id=f'{n}', others={'marks': ['x' * 50] * 500}))\n"
+            "    sessions.keep(SessionState('/photos', 'photos', image_id=f'{n}', others={'marks': ['x' * 50] * 500}"
+            "))\n"
             "    sessions.close(); n += 1\n"
             "    if n == 3: print('ready', flush=True)\n"
         )
@@ -169,7 +171,9 @@ class TestOnScreen:
 
     async def test_label_and_filter_come_back(self) -> None:
         sessions = Sessions()
-        sessions.keep(SessionState(SPEC, "photos", panel="dataset", label="chair", words="01", image_id="chair/012.jpg"))
+        sessions.keep(
+            SessionState(SPEC, "photos", panel="dataset", label="chair", words="01", image_id="chair/012.jpg")
+        )
         async with explore(engine(), sessions=sessions) as session:
             assert "10 images" in session.content_of("#page")
             assert session.query == "chair/012.jpg"
@@ -205,7 +209,8 @@ class TestOnScreen:
             assert session.query == "mug/007.jpg"
             assert session.app.model == LITE0  # of this session
             left = sessions.recall(SPEC)
-            assert left is not None and left.image_id == "bag/001.jpg"
+            assert left is not None
+            assert left.image_id == "bag/001.jpg"
 
     async def test_what_other_parts_keep_stays(self) -> None:
         sessions = Sessions()
@@ -214,7 +219,9 @@ class TestOnScreen:
             await session.press("n")
             session.app.exit()
         state = sessions.recall(SPEC)
-        assert state is not None and state.strings("marks") == ["a"] and state.image_id
+        assert state is not None
+        assert state.strings("marks") == ["a"]
+        assert state.image_id
 
     async def test_leaving_at_once_keeps_nothing_of_a_dataset_that_never_opened(self) -> None:
         sessions = Sessions()

@@ -100,7 +100,8 @@ class TestContrast:
         assert {("$text-error", ""), ("$foreground 65%", ""), ("$text-muted", "")} <= text_styles()
 
     def test_every_text_can_be_read_on_every_background(self, theme: Theme) -> None:
-        assert theme.background and theme.surface
+        assert theme.background
+        assert theme.surface
         grounds = {name: TextColor.parse(str(getattr(theme, name))) for name in ("background", "surface", "panel")}
         poor = []
         for style, on in sorted(text_styles()):
@@ -158,7 +159,8 @@ class TestRightAndWrong:
 
     def test_all_themes_are_different(self) -> None:
         for one, other in itertools.combinations(THEMES.values(), 2):
-            assert one.name != other.name and (one.background, one.primary) != (other.background, other.primary)
+            assert one.name != other.name
+            assert (one.background, one.primary) != (other.background, other.primary)
 
 
 class TestChoice:
@@ -184,7 +186,9 @@ class TestWithoutColours:
         """Ask for no colours, as the command line passes it on to Textual."""
         monkeypatch.setenv("NO_COLOR", "1")
 
-    @pytest.mark.parametrize("keys", [("right",), ("1", "down"), ("2", "right"), ("2", "2", "down"), ("v",), ("D", "down")])
+    @pytest.mark.parametrize(
+        "keys", [("right",), ("1", "down"), ("2", "right"), ("2", "2", "down"), ("v",), ("D", "down")]
+    )
     async def test_the_cursor_is_seen(self, keys: tuple[str, ...]) -> None:
         async with explore(engine(), color=Color.NONE) as session:
             await session.press(*keys)

@@ -18,11 +18,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tests.tui.scripted_engine import press, put_on_disk, settle, terminal
-from visexplore.core.catalogue import POOLINGS, Checkpoint, WeightsStatus, load_catalogue
+from visexplore.core.catalogue import POOLINGS, Checkpoint, Family, WeightsStatus, load_catalogue
+from visexplore.core.cost import KnownRates, embedding_cost
 from visexplore.core.messages import CacheState, EmbedReport, Progress
 from visexplore.tui.jobs import Job, duration, progress_sentence
 from visexplore.tui.label_tree import LabelTree
-from visexplore.tui.model_facts import checkpoint_facts
+from visexplore.tui.model_costs import Here
+from visexplore.tui.model_facts import facts
 from visexplore.tui.panels.panel import Panel
 from visexplore.tui.terminal import Graphics
 from visexplore.tui.text_search import TextModels, takes_text
@@ -437,7 +439,9 @@ class TestFacts:
 
     @staticmethod
     def of(name: str, status: WeightsStatus = WeightsStatus.TO_DOWNLOAD) -> list[str]:
-        return [str(line) for line in checkpoint_facts(load_catalogue().find(name), status)]
+        checkpoint = load_catalogue().find(name)
+        here = Here(status, embedding_cost(checkpoint, status, 0, KnownRates()))
+        return [str(line) for line in facts(Family(id="any"), checkpoint, here)]
 
     def test_they_tell_licence_pooling_text_tower_and_where_the_weights_are(self) -> None:
         lines = self.of("clip-vit-b32")
@@ -449,7 +453,7 @@ class TestFacts:
 
     def test_they_tell_what_other_poolings_are(self) -> None:
         lines = self.of("clip-vit-b32")
-        assert "other poolings another model each; m, then for example clip-vit-b32@gem" in lines
+        assert "m chooses another: clip-vit-b32@gem, for example; each is a model of its own" in lines
         for name, meaning in POOLINGS.items():
             assert f"@{name} {meaning}" in lines
 

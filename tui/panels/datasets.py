@@ -93,8 +93,8 @@ class DatasetPanel(Panel):
         Not as many rows as are unfolded: pictures would move whenever one is folded.
         """
         rows = max(_LABEL_ROWS, self.size.height // 4)
-        if self._gallery is not None:
-            rows = min(rows, len(self._gallery.labels) + 1)
+        if self._gallery is not None and len(self._gallery.labels) < rows:
+            rows = min(rows, len(LabelTree((label, 1) for label in self._gallery.labels)) + 1)
         self.query_one(LabelList).styles.height = None if self.has_class("beside") else rows
 
     def begin_filter(self) -> None:

@@ -188,9 +188,12 @@ class QueryPanel(Panel):
             Content(f"{result.dim}-d"),
             Content(f"{count(result.gallery, 'image')} searched in {max(1, round(result.seconds * 1000))} ms"),
         ]
+        line = Content("  ").join(parts)
         if gap := largest_gap(result.neighbours):
-            parts.append(Content(f"gap after {gap[0]}: {gap[1]:.2f}"))
-        return Content("  ").join(parts)
+            words = f"gap after {gap[0]}: {gap[1]:.2f}"
+            fits = line.cell_length + 2 + len(words) <= self.query_one("#query-note").size.width
+            line = Content.assemble(line, "  " if fits else "\n", words)
+        return line
 
     # ---- captions
 
@@ -227,9 +230,8 @@ class QueryPanel(Panel):
         unusual = percentile(neighbour.percentile)
         room = width - (_PERCENTILE if unusual else 0)
         drawn = bar(neighbour.score, self.neighbours, room) if room >= _LEAST_BAR else ""
-        if not unusual:
-            return Content.styled(drawn, "$primary")
-        return Content.assemble((f"{drawn:<{max(0, room)}}", "$primary"), (f"{unusual:>{_PERCENTILE}}", MUTED))
+        right = f"{unusual:>{_PERCENTILE}}" if unusual else ""
+        return Content.assemble((f"{drawn:<{max(0, room)}}", "$primary"), (right, MUTED))
 
     def _facts_beside(self, width: int) -> Content:
         """Return what stands beside a large query: what it is, and its neighbours by name."""

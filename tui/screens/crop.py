@@ -32,7 +32,7 @@ _FIRST = Box(0.2, 0.2, 0.8, 0.8)
 # Each key draws the box anew. Of a picture of 60x30 cells, half blocks take 15 ms and 70 kB for that, sixels 200 ms and
 # 450 kB: they wait until the box rests. Sizes in pixels that keep a key below 30 ms, and what rests below a fourth of a
 # second.
-_MOST_PIXELS = {Graphics.SIXEL: 250_000, Graphics.KITTY: 400_000, Graphics.HALFBLOCK: 600_000, Graphics.TEXT: 600_000}
+_MOST_PIXELS = {Graphics.SIXEL: 250_000, Graphics.KITTY: 400_000, Graphics.HALFBLOCK: 400_000, Graphics.TEXT: 600_000}
 _REST = 0.35
 _DIMMED = [value * 2 // 5 for value in range(256)] * 3
 _FRAME = (255, 175, 95)
@@ -151,7 +151,7 @@ class Crop(ModalScreen[tuple[Box | None] | None]):
                 yield Picture(self._terminal)
             yield Static("", id="crop-box", markup=False)
             yield Static(
-                "arrows, h j k l: move. Shift+arrows, H J K L: resize. + -: grow, shrink. 0: whole picture.\n"
+                "arrows hjkl: move. Shift+arrows HJKL: resize. + -: grow, shrink. 0: whole.\n"
                 "Enter searches with this part, Esc leaves.",
                 classes="hint",
                 markup=False,

@@ -84,16 +84,28 @@ class EmbedAll(ModalScreen[bool]):
     def on_mount(self) -> None:
         """List the models."""
         table = self.query_one(RowList)
-        for head, right in (("Model", False), ("Time", True), ("Memory", True), ("Disk", True), ("Download", True)):
-            table.add_column(Text(head, justify="right" if right else "left"))
+        downloads = any(cost.download != 0 for _, cost in self._plan.costs)
+        for head in ("Model", " Time", "", " Memory", " Disk", *([" Download"] if downloads else []), "Licence"):
+            table.add_column(_cell(head))
         for model, cost in self._plan.costs:
-            time = "?" if cost.seconds is None else time_in_words(cost.seconds) + (" ?" if cost.is_guess else "")
-            sizes = (
-                "?" if size is None else size_in_words(size) if size else ""
-                for size in (cost.memory, cost.disk, cost.download)
+            row = (
+                cut(model.slug, 30),
+                " unknown" if cost.seconds is None else f" {time_in_words(cost.seconds)}",
+                "a guess" if cost.is_guess else "",
+                *(f" {_size(size)}" for size in (cost.memory, cost.disk, *([cost.download] if downloads else []))),
+                cut(cost.licence, 20),
             )
-            table.add_row(Text(cut(model.slug, 30)), *(Text(cell, justify="right") for cell in (time, *sizes)))
+            table.add_row(*map(_cell, row))
 
     @on(RowList.RowSelected)
     def _begin(self) -> None:
         self.dismiss(True)
+
+
+def _cell(text: str) -> Text:
+    """Return a cell, aligned to the right if its text begins with a space."""
+    return Text(text.strip(), justify="right" if text.startswith(" ") else "left")
+
+
+def _size(size: int | None) -> str:
+    return "unknown" if size is None else size_in_words(size) if size else "none"

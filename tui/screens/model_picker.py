@@ -13,6 +13,7 @@ from textual.screen import Screen
 from visexplore.core.catalogue import OUTSIDE, Catalogue, Checkpoint, Family
 from visexplore.core.errors import UnknownModel
 from visexplore.core.text import printable
+from visexplore.tui.costs import Costs
 from visexplore.tui.text_search import takes_text
 from visexplore.tui.weights import Weights, short_status
 
@@ -24,15 +25,23 @@ class ModelProvider(SimpleProvider):
         screen: on which the palette is opened.
         catalogue: the models.
         weights: where they are.
+        costs: of embedding with them.
         use: is called with the name of the chosen one.
     """
 
-    def __init__(self, screen: Screen[Any], catalogue: Catalogue, weights: Weights, use: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        screen: Screen[Any],
+        catalogue: Catalogue,
+        weights: Weights,
+        costs: Costs,
+        use: Callable[[str], None],
+    ) -> None:
         commands = [
             SimpleCommand(
                 escape(printable(f"{checkpoint.slug}  {family.name}")),
                 partial(use, checkpoint.slug),
-                escape(printable(about(family, checkpoint, weights))),
+                escape(printable(about(family, checkpoint, weights, costs))),
             )
             for family in catalogue.families
             for checkpoint in family.checkpoints
@@ -60,9 +69,11 @@ class ModelProvider(SimpleProvider):
         return checkpoint if checkpoint.family == OUTSIDE or checkpoint.pooling_choice else None
 
 
-def about(family: Family, checkpoint: Checkpoint, weights: Weights) -> str:
-    """Say in a few words who made a model, where its weights are, and whether it takes texts."""
+def about(family: Family, checkpoint: Checkpoint, weights: Weights, costs: Costs) -> str:
+    """Say in a few words who made a model, where its weights are, whether it takes texts, how long it would embed."""
     made = " ".join(part for part in (family.organisation, family.first_public) if part)
     status = short_status(checkpoint, weights.status(checkpoint))
     text = "texts too" if checkpoint.has_text_tower and takes_text(checkpoint) else ""
-    return ", ".join(part for part in (made, status, text) if part)
+    cost = costs.of(checkpoint)
+    time = f"{cost.time_in_words()} to embed this" if cost.images and cost.seconds is not None else ""
+    return ", ".join(part for part in (made, status, text, time) if part)

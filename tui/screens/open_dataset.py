@@ -17,9 +17,8 @@ from textual.widgets.option_list import Option
 
 from visexplore.core.text import cut, cut_front, printable
 from visexplore.tui.dataset_choices import Choice, DatasetChoices
-from visexplore.tui.theme import MUTED
 
-_NAME, _PLACE = 24, 40  # cells
+_NAME, _ABOUT = 18, 24  # cells
 _MOST_OFFERED = 200
 _MOST_ENTRIES = 5000  # of a folder, that are looked at for a completion
 _HINT = (
@@ -74,7 +73,8 @@ class OpenDataset(ModalScreen[str | None]):
         ][:_MOST_OFFERED]
         table = self.query_one(OptionList)
         table.clear_options()
-        table.add_options(Option(_line(choice)) for choice in self._offered)
+        place = min(100, int(self.app.size.width * 0.96)) - _NAME - _ABOUT - 10
+        table.add_options(Option(_line(choice, place)) for choice in self._offered)
         table.display = bool(self._offered)
 
     @on(Input.Submitted)
@@ -123,10 +123,10 @@ def complete_folder(typed: str) -> str:
     return f"{kind}{colon}{whole}"
 
 
-def _line(choice: Choice) -> Content:
+def _line(choice: Choice, place: int) -> Content:
     title = cut(choice.title, _NAME)
     return Content.assemble(
         (f"{title:<{_NAME}}  ", "bold"),
-        f"{cut_front(choice.spec, _PLACE):<{_PLACE}}  ",
-        (printable(choice.about), MUTED),
+        f"{cut_front(choice.spec, max(1, place)):<{max(1, place)}}  ",
+        printable(choice.about),
     )

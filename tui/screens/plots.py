@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 TABS = ("Projection", "Similarities", "Quality and cost")
 ROOM_FROM = 100
 """Columns from which there is room for a picture beside the map."""
+WIDE_FROM = 140
+"""Columns from which there is room for each neighbour's percentile among random pairs."""
 _SIDE = 30  # columns of it
 _SHORT = 12  # columns of a label where all stand in one line
 _RESTS = 0.15  # seconds after which a cursor rests, and its picture is worth painting
@@ -280,7 +282,7 @@ class Plots(ModalScreen[None]):
         sampled = f", a random sample of {found.images:,}" if found.compared < found.images else ""
         self.query_one("#plots-head", Static).update(
             Content.assemble(
-                "Cosine of ", (cut_front(self.image_id, 50), "bold"),
+                "Cosine of ", (cut_front(self.image_id, 40), "bold"),
                 (f" {cut(label, 30)}" if label else "", "$accent"),
                 " " if self._is_roomy else "\n",
                 f"with {count(found.compared, 'image')}{sampled}. Each histogram has its own scale.",
@@ -288,11 +290,11 @@ class Plots(ModalScreen[None]):
             layout=False,
         )  # fmt: skip
         marks: list[Content] = []
-        roomy = self._is_roomy
+        wide = self.size.width >= WIDE_FROM
         for one in found.neighbours:
-            unusual = f" {percentile(one.percentile)}" if roomy and one.percentile is not None else ""
+            unusual = f" {percentile(one.percentile)}" if wide and one.percentile is not None else ""
             right = "" if label is None or one.label is None else " ✓" if one.label == label else " ✗"
-            name = f" {cut(one.label, 12)}" if roomy and one.label else ""
+            name = f" {cut(one.label, 12)}" if self._is_roomy and one.label else ""
             marks.append(Content.assemble((f"{one.rank} ", "bold"), f"{one.score:.3f}{unusual}{right}", (name, MUTED)))
         self._caption(Content("   ").join(marks) if marks else Content("There is no other image to compare with."))
 

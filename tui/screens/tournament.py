@@ -34,7 +34,7 @@ _HEADS = (("A", "better: Up, Left, h"), ("B", "better: Down, Right, l"))
 _HINT = "= Space: tie. s: skip query. u: take back. n: names, ratings. Esc leaves."
 _HINT_STANDINGS = "n: back to the strips. u: take the last vote back. Esc leaves."
 _WIDEST_NAME, _WIDEST_BAR, _NARROWEST_BAR = 40, 60, 10
-_STEPS = {"ahead": "surely ahead of the next", "same": "as good as the next", "open": "ahead of the next so far"}
+_STEPS = {"ahead": "surely ahead of the next", "same": "as good as the next", "open": "not surely ahead of the next"}
 
 
 class Tournament(ModalScreen[None]):
@@ -180,7 +180,7 @@ class Tournament(ModalScreen[None]):
                 facts = "All queries on which the models differ were asked."
             words = [Content(sentence) for sentence in standing_sentences(self._round.standing)]
             table = standings_table(self._round.standing, self.size.width - 2)
-            lines = [*words, Content(""), *table, Content(""), *_NOTES]
+            lines = [*words, Content(""), *table, Content(""), *_NOTES] if self._round.standing.votes else words
             self.query_one("#standings", Static).update(Content("\n").join(lines))
         self.query_one("#tournament-head", Static).update(Content.assemble((title, "bold"), f"  {facts}"), layout=False)
 

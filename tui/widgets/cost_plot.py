@@ -71,8 +71,8 @@ def _draw(canvas: Canvas, laid: Scatter, score: str, words: str) -> None:
 
     left, bottom = column(laid.frame.left) - 1, row(laid.frame.bottom)
     right = column(laid.frame.right)
-    for y in range(row(laid.frame.top), bottom):
-        canvas.put(left, y, "│", "axis")
+    for line in range(row(laid.frame.top), bottom):
+        canvas.put(left, line, "│", "axis")
     canvas.put(left, bottom, "└" + "─" * (right - left - 1), "axis")
     for tick in laid.y_ticks:
         if row(tick.at) < bottom:
@@ -91,8 +91,8 @@ def _draw(canvas: Canvas, laid: Scatter, score: str, words: str) -> None:
             for down in range(min(row(y), row(to_y)), min(bottom - 1, max(row(y), row(to_y))) + 1):
                 canvas.put(there, down, "·", "front")
     for mark in laid.marks:
-        for y in range(row(mark.high), min(bottom - 1, row(mark.low)) + 1):
-            canvas.put(column(mark.x), y, "│", "baseline" if mark.point.kind == "baseline" else "model")
+        for line in range(row(mark.high), min(bottom - 1, row(mark.low)) + 1):
+            canvas.put(column(mark.x), line, "│", "baseline" if mark.point.kind == "baseline" else "model")
     marks = {(column(mark.x), row(mark.y)) for mark in laid.marks}
     for label in laid.labels:
         if label.leader:

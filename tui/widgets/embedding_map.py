@@ -126,8 +126,8 @@ class EmbeddingMap(Plot, can_focus=True):
         self._lines = np.rint((1 - shares[:, 1]) * (canvas.height - 1)).astype(np.int64)
         kinds = len(GLYPHS) + 1
         cells = self._lines * canvas.width + self._columns
-        counts = np.bincount(cells * kinds + self._slots, minlength=canvas.width * canvas.height * kinds)
-        counts = counts.reshape(-1, kinds)
+        every = canvas.width * canvas.height * kinds
+        counts = np.bincount(cells * kinds + self._slots, minlength=every).reshape(-1, kinds)
         for cell in np.flatnonzero(counts.any(axis=1)).tolist():
             y, x = divmod(cell, canvas.width)
             slot = int(counts[cell].argmax())

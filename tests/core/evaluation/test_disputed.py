@@ -65,7 +65,7 @@ def test_each_query_has_the_mean_of_all_pairs_of_models(images: int, models: int
         row = int(one.image_id[:6])
         assert one.overlap == pytest.approx(shared[row])
         assert one.disagreement == pytest.approx(differ[row])
-    values = [one.disagreement for one in found.queries]
+    values = [round(one.disagreement, 9) for one in found.queries]  # of equal ones, sums may differ in the last bit
     assert values == sorted(values, reverse=True)
     assert (found.overlap, found.disagreement) == (pytest.approx(shared.mean()), pytest.approx(differ.mean()))
 
