@@ -196,7 +196,7 @@ def _read_config(file: Path) -> dict[str, Any]:
             raise _mistake(file, key, f"'{key}' must be a {name}, not {value!r}")
     for key, value in values.get("keys", {}).items():
         if not isinstance(value, str) or not value.strip():
-            hint = 'Write one key or several with commas between them: next_image = "n,space".'
+            hint = 'Write one key or several with commas between them: next_image = "n,f6".'
             raise _mistake(file, "keys", f"the keys of '{key}' must be written in quotes, not {value!r}", hint, key)
     return values
 

@@ -19,14 +19,12 @@ class Guide:
     Args:
         sessions: keep which were.
         own_keys: the user's own keys by the ids of bindings.
-        is_on: suggest anything at all.
     """
 
-    def __init__(self, sessions: Sessions, own_keys: Mapping[str, str], *, is_on: bool) -> None:
-        self.is_on = is_on
+    def __init__(self, sessions: Sessions, own_keys: Mapping[str, str]) -> None:
         self._sessions = sessions
         self._own_keys = own_keys
-        session = sessions.recall(_ANYWHERE) if is_on else None
+        session = sessions.recall(_ANYWHERE)
         self._used = set(session.strings(_USED)) if session else set[str]()
         self._ids = {binding.action: binding.id or "" for binding in KEYS}
         self._called = cache(self._key_called)
@@ -39,7 +37,7 @@ class Guide:
     def learn(self, action: str, panel: str) -> bool:
         """Take in that an action was done; return whether it is one that was suggested up to now."""
         name = f"choose/{panel}" if action in ("choose", "select_cursor") else self._ids.get(action, "")
-        if not self.is_on or not name or name in self._used:
+        if not name or name in self._used:
             return False
         self._used.add(name)
         self._sessions.keep_other(_ANYWHERE, _USED, sorted(self._used))

@@ -201,10 +201,10 @@ class _Server:
                 disputed = explorer.disagreements(request.spec, request.models, k=request.k, cancelled=given_up)
                 return DisagreementsFound(request.ticket, disputed)
             case AskProjection():
-                positions, drawn = explorer.projection(request.spec, request.model, request.method)
+                positions, plane = explorer.projection(request.spec, request.model, request.method)
                 return Projected(
-                    request.ticket, request.model, drawn.method, positions.tobytes(), drawn.places.tobytes(),
-                    drawn.explained, drawn.fitted, drawn.images,
+                    request.ticket, request.model, plane.method, positions.tobytes(), plane.places.tobytes(),
+                    plane.explained, plane.fitted, plane.images,
                 )  # fmt: skip
             case AskSimilarities():
                 counted = explorer.similarities(request.spec, request.model, request.image_id, bins=request.bins)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from visexplore.core.encoders.encoder import normalise
@@ -99,6 +97,9 @@ def _axes(centred: NDArray[np.float32]) -> tuple[NDArray[np.float32], tuple[floa
 
     Axes along which nothing differs are 0, so that nothing is spread by rounding.
     """
+    import scipy.linalg  # 0.2 s, and all that reads stored embeddings imports this module
+    import scipy.sparse.linalg
+
     images, dim = centred.shape
     axes = np.zeros((dim, 2), np.float32, order="F")
     variance = float(np.einsum("nd,nd->", centred, centred, dtype=np.float64))

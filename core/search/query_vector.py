@@ -116,6 +116,10 @@ class QueryVector:
         if stored is not None:
             return stored
         encoder = load()
-        if part.text:
-            return encoder.embed_texts([part.text])[0]
-        return encoder.embed_images(encoder.preprocess(self.picture(part))[None])[0]
+        embedded = (
+            encoder.embed_texts([part.text])
+            if part.text
+            else encoder.embed_images(encoder.preprocess(self.picture(part))[None])
+        )
+        only: Embeddings = embedded[0]
+        return only

@@ -601,6 +601,7 @@ def _has_work(app: App[Any]) -> bool:
         any(not pump._message_queue.empty() or pump._next_callbacks for pump in pumps)
         or any(screen._callbacks or screen._dirty_widgets or screen._layout_required for screen in app.screen_stack)
         or any(isinstance(pump, PictureGrid) and pump._fills for pump in pumps)
+        or app._resize_event is not None  # Textual waits for more of them
     )
 
 

@@ -32,7 +32,7 @@ from visexplore.core.engine import (
 )
 from visexplore.core.errors import EmptyDataset, StorageError
 from visexplore.core.messages import Neighbour
-from visexplore.tui.app import SMALLEST
+from visexplore.tui.base_app import SMALLEST
 from visexplore.tui.pictures import Pictures
 
 
@@ -76,7 +76,7 @@ class TestSmallAndUnlabelled:
         async with explore(embedded(labels=()), WIDE) as session:
             assert "right" not in session.head
             assert not {"✓", "✗"} & set("".join(session.neighbours))
-            assert session.neighbours[0] == "1 0.940\n001.jpg"
+            assert session.neighbours[0].splitlines()[::2] == ["1 0.940", "001.jpg"]
             assert not session.app.screen.query_one("#labels").display
 
     async def test_with_labels_each_neighbour_is_marked(self) -> None:
@@ -104,7 +104,7 @@ class TestSmallAndUnlabelled:
         async with explore(engine) as session:
             engine.neighbours = lambda request: (Neighbour(1, "mug/011.jpg", "", 0.5, "mug"),)
             await session.press("n")
-            assert session.neighbours == ["1 0.500 ✗\nmug"]
+            assert [caption.splitlines()[::2] for caption in session.neighbours] == [["1 0.500 ✗", "mug"]]
             assert [cell.picture._image is not None for cell in session.strip.cells] == [True, True] + [False] * 4
 
 
@@ -114,7 +114,7 @@ class TestPicturesThatCannotBeShown:
         async with explore(ScriptedEngine(data, embedded=[LITE0]), WIDE) as session:
             assert "cut off" in session.text_of("#strip")
             assert "cut off" in session.text_of("#thumbnails")
-            assert session.neighbours[0] == "1 0.940 ✓\nbag"
+            assert session.neighbours[0].splitlines()[::2] == ["1 0.940 ✓", "bag"]
             assert session.notes == []
 
     async def test_a_page_left_is_not_asked_for_any_more(self) -> None:

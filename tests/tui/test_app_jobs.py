@@ -25,7 +25,7 @@ from visexplore.core.catalogue import LIBRARIES, Checkpoint, Family
 from visexplore.core.engine import AskCacheStates, Cancel, Embed
 from visexplore.core.errors import CannotLoadModel
 from visexplore.core.messages import SkippedImage
-from visexplore.tui.app import AUTO_EMBED_AT_START, AUTO_EMBED_ON_SWITCH
+from visexplore.tui.base_app import AUTO_EMBED_AT_START, AUTO_EMBED_ON_SWITCH
 
 SPACE = "The disk is full"
 

@@ -28,7 +28,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 class TestConfig:
     def test_each_setting_is_told_with_where_it_comes_from(self, visexplore: CommandLine, config: Path) -> None:
-        config.write_text('theme = "light"\n\n[keys]\nnext_image = "n,space"\n')
+        config.write_text('theme = "light"\n\n[keys]\nnext_image = "n,f6"\n')
         result = visexplore("--graphics", "text", "config")
         assert result.code == 0
         rows = {line.split()[0]: " ".join(line.split()[1:]) for line in result.out.splitlines() if line.strip()}
@@ -36,7 +36,7 @@ class TestConfig:
         assert rows["theme"] == "light config.toml, line 1"
         assert rows["graphics"] == "text command line"
         assert rows["hints"] == "true default"
-        assert rows["keys.next_image"] == "n,space config.toml, line 3"
+        assert rows["keys.next_image"] == "n,f6 config.toml, line 3"
 
     def test_programs_get_it_as_json(self, visexplore: CommandLine, config: Path) -> None:
         document = visexplore("--theme", "light", "config", "--json").json

@@ -341,7 +341,7 @@ class TestDetails:
 
     async def test_a_model_that_has_begun_with_nothing_is_listed_too(self) -> None:
         async with explore(nested(), model=LITE1) as session:
-            session.app._cancel(1)
+            session.app.jobs.cancel(session.engine.jobs[0].ticket)
             await session.press("2", "i")
             assert f"✗ {LITE1}: no" in session.text
             assert f"✓ {LITE0}" in session.text

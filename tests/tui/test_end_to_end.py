@@ -99,7 +99,7 @@ async def test_download_a_model_embed_with_it_and_search_with_words(
                 await session.press("left_square_bracket")
                 app._use_model("clip-vit-b32")
                 await session.settle()
-                assert "clip-vit-b32 is not on this machine: press e to download 605 MB" in session.head
+                assert "clip-vit-b32 is not on this machine: press e to download it" in session.head
 
                 await session.press("e")
                 await until(session, lambda: "downloading clip-vit-b32  █" in session.status)
@@ -128,7 +128,7 @@ async def test_without_a_hub_a_download_ends_with_one_sentence(
     try:
         async with app.run_test(size=NARROW, notifications=True) as pilot:
             session = Session(app, engine, pilot, [])  # type: ignore[arg-type]
-            await until(session, lambda: "press e to download 605 MB" in session.head)
+            await until(session, lambda: "press e to download it" in session.head)
             await session.press("e")
             await until(session, lambda: bool(session.notes))
             assert "http://127.0.0.1:9" in session.notes[0]

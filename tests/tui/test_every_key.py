@@ -60,7 +60,7 @@ class Walk:
         assert app._exception is None, f"after {self.pressed[-12:]}: {app._exception!r}"
         assert not app._exit, f"it was left after {self.pressed[-12:]}"
 
-    def keys(self) -> list[str]:
+    def possible_keys(self) -> list[str]:
         """Return the keys that do something where the focus is."""
         active = self.session.app.screen.active_bindings
         return [key for key, binding in active.items() if binding.binding.action.split("(")[0] not in LEAVING]
@@ -78,7 +78,7 @@ class Walk:
         """Press every key in every panel, and walk through each window once."""
         for panel in PANELS:
             await self.press(panel)
-            for key in self.keys():
+            for key in self.possible_keys():
                 if key in self.openers:
                     continue  # opens the same from every panel
                 await self.press(key)
@@ -95,7 +95,7 @@ class Walk:
         if name in self.windows or depth > MOST_WINDOWS:
             return
         self.windows.add(name)
-        for key in self.keys():
+        for key in self.possible_keys():
             if len(self.session.app.screen_stack) != depth or type(self.session.app.screen).__name__ != name:
                 await self.leave_windows()
                 for step in way:
@@ -132,7 +132,7 @@ async def test_no_key_does_harm_while_it_embeds(user_home: Path) -> None:
         walk = Walk(session)
         for panel in PANELS:
             await walk.press(panel)
-            for key in walk:
+            for key in walk.possible_keys():
                 await walk.press(key)
                 await walk.leave_windows()
         if engine.jobs:

@@ -109,7 +109,7 @@ class TestPositions:
     def test_they_are_the_same_before_and_after_all_are_prepared(
         self, images: list[tuple[str, str | None]], steps: int
     ) -> None:
-        places = gallery(images * 1).position_of
+        places = gallery(images).position_of
         expected = {image_id: n for n, (image_id, _) in enumerate(images)}
         assert dict(places) == expected
         end_of(places.prepare())

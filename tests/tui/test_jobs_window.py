@@ -242,8 +242,8 @@ class TestCosts:
         engine = ScriptedEngine(photos(4000), embedded={LITE0: 4000, LITE1: 1000})
         engine.rates = rates(5.0)
         async with explore(engine) as session:
-            assert session.app._costs.of(session.app.catalogue.find(LITE1)).images == 3000
-            assert session.app._costs.of(session.app.catalogue.find(LITE0)).images == 0
+            assert session.app.costs.of(session.app.catalogue.find(LITE1)).images == 3000
+            assert session.app.costs.of(session.app.catalogue.find(LITE0)).images == 0
 
 
 class TestEmbeddingWithAll:

@@ -86,23 +86,23 @@ class TestMistakes:
 
 class TestUse:
     async def test_the_own_key_works_and_the_usual_one_no_more(self) -> None:
-        async with explore(engine(), settings=with_keys(next_image="space,N")) as session:
+        async with explore(engine(), settings=with_keys(next_image="f7,N")) as session:
             first = session.query
             await session.press("n")
             assert session.query == first
-            await session.press("space")
+            await session.press("f7")
             second = session.query
             assert second != first
             await session.press("N")
             assert session.query not in (first, second)
 
     async def test_starting_and_stopping_stay_on_one_key(self) -> None:
-        settings = with_keys(embed="E")
+        settings = with_keys(embed="w")
         async with explore(ScriptedEngine(photos(12, labels=())), settings=settings) as session:
             assert session.app._open_job(LITE0) is not None  # embeds by itself
-            await session.press("E")
+            await session.press("w")
             assert session.app._open_job(LITE0) is None
-            await session.press("E")
+            await session.press("w")
             assert session.app._open_job(LITE0) is not None
 
     async def test_keys_of_lists_and_windows_can_be_changed_too(self) -> None:

@@ -191,7 +191,7 @@ class TestWindows:
         assert looks_as_before(app(), NARROW, "m", *"lite")
 
     def test_palette(self, looks_as_before: Look) -> None:
-        assert looks_as_before(app(), NARROW, "ctrl+p")
+        assert looks_as_before(app(), NARROW, "ctrl+p", *"side by")
 
     def test_open_picture(self, looks_as_before: Look) -> None:
         assert looks_as_before(app(), NARROW, "o", *"cat")

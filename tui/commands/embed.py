@@ -77,20 +77,25 @@ def embed(
     """
     checkpoints = [named_model(explorer, model) for model in models]
     names = [checkpoint.key for checkpoint in checkpoints]
-    if say_costs and not silent and not options.quiet:
-        _tell_costs(explorer, spec, names, limit)
+    say_costs = say_costs and not silent and not options.quiet
     if any(map(is_missing, checkpoints)):
         explorer.dataset(spec)  # whatever else is wrong is told before the download
         for name in names:
             explorer.recipe(name)
+        if say_costs and not explorer.settings.offline:
+            _tell_costs(explorer, spec, names, limit)
+            say_costs = False
         fetch_missing(explorer, checkpoints, options, silent=silent)
     reports = []
     with stop_on_interrupt() as stopped, progress_view(explorer.settings, options, silent=silent) as view:
         for step in explorer.embed(spec, names, limit=limit, cancelled=stopped, rescan=False):
             if isinstance(step, EmbedReport):
                 reports.append(step)
-            else:
-                view.show(step)
+                continue
+            if say_costs and step.stage == "embedding":  # now that nothing is in the way any more
+                _tell_costs(explorer, spec, names, limit)
+                say_costs = False
+            view.show(step)
     if not silent:
         for report in reports:
             for remark in report.remarks:

@@ -239,7 +239,7 @@ class CataloguePanel(Panel):
         """Write into the frame's last row, and paint that alone: Textual's own way paints the picture again."""
         self._border_subtitle = Content(text)
         width, height = self.outer_size
-        self.refresh(Region(0, height - 1, width, 1))
+        self.refresh(Region(0, height - 1, width, 1).translate(-self.content_offset))  # it takes places in the content
 
     def _fill_timeline(self) -> None:
         faint = [family.id for family in self._families if not any(map(self._weights.run_here, family.checkpoints))]

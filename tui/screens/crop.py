@@ -135,7 +135,7 @@ class Crop(ModalScreen[tuple[Box | None] | None]):
     ) -> None:
         super().__init__()
         self._terminal = terminal
-        self._name = name
+        self._picture_name = name
         self._load = load
         self._image: Image | None = None
         self._coarse: _Canvas | None = None  # a pixel for each half of a cell
@@ -230,7 +230,7 @@ class Crop(ModalScreen[tuple[Box | None] | None]):
     def _tell(self) -> None:
         what = "whole picture" if self.box == WHOLE else box_words(self.box)
         self.query_one("#crop-box", Static).update(
-            Content.assemble((what, "bold $accent"), "  ", (cut_front(self._name, 100), MUTED)), layout=False
+            Content.assemble((what, "bold $accent"), "  ", (cut_front(self._picture_name, 100), MUTED)), layout=False
         )
 
     def action_move(self, right: int, down: int) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _PIXELS = 1400
 _NAMES = 12  # cells of the column of names
 _COPIES = 8  # that are listed by name
-_BESIDE_FROM = 100  # columns from which the facts have a column of their own; below, half of the width
 
 
 class ImageDetails(ModalScreen[int]):

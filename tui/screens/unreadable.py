@@ -80,7 +80,7 @@ class Unreadable(ModalScreen[str]):
 
     @on(RowList.RowHighlighted)
     def _show_in_full(self, event: RowList.RowHighlighted) -> None:
-        if event.cursor_row < len(self._skipped):
+        if 0 <= event.cursor_row < len(self._skipped):  # none in an empty list
             skipped = self._skipped[event.cursor_row]
             self._say(f"{skipped.image_id}: {skipped.reason}")
 

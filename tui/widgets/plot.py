@@ -86,9 +86,9 @@ class Plot(Widget):
     }  # fmt: skip
     DEFAULT_CSS = """
     Plot { width: 1fr; height: 1fr; }
-    Plot > .plot--axis { color: $foreground 50%; }
+    Plot > .plot--axis { color: $foreground 65%; }
     Plot > .plot--text { color: $foreground; }
-    Plot > .plot--front { color: $foreground 50%; }
+    Plot > .plot--front { color: $foreground 65%; }
     Plot > .plot--strong { color: $primary; text-style: bold; }
     Plot > .plot--model { color: $foreground; }
     Plot > .plot--baseline { color: $foreground 70%; }
@@ -97,7 +97,7 @@ class Plot(Widget):
     Plot > .plot--cursor { color: $background; background: $foreground; text-style: bold; }
     Plot > .plot--same { color: $primary; }
     Plot > .plot--other { color: $foreground 70%; }
-    Plot > .plot--pairs { color: $foreground 40%; }
+    Plot > .plot--pairs { color: $foreground 65%; }
     """ + "".join(f"Plot > .plot--label-{slot} {{ color: {colour}; }}" for slot, colour in enumerate(LABEL_COLOURS))
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - as Textual names it

@@ -6,7 +6,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from visexplore.core.text import cut
-from visexplore.tui.hints import fit
 from visexplore.tui.jobs import Job, amounts, progress_sentence
 from visexplore.tui.theme import HINT, MUTED
 
@@ -69,11 +68,18 @@ class StatusLine(Static):
 
     def _show(self) -> None:
         content, width = self._status, self.content_size.width
-        line = fit(self._hint, width - content.cell_length - _GAP)
-        if self._hint and not self._is_news and len(line) < len(fit(self._hint, width)) and width < _ROOMY_FROM:
-            content, line = Content(""), fit(self._hint, width)  # no room for both
-        if line:
-            content = Content.assemble(content, " " * (width - content.cell_length - len(line)), (line, HINT))
+        if self._hint:
+            content = self._with_hint(content, width)
         if content != self._shown:
             self._shown = content
             self.update(content, layout=False)
+
+    def _with_hint(self, content: Content, width: int) -> Content:
+        from visexplore.tui.hints import fit  # 3 ms, and there is no hint before the first paint
+
+        line = fit(self._hint, width - content.cell_length - _GAP)
+        if not self._is_news and width < _ROOMY_FROM and len(line) < len(fit(self._hint, width)):
+            content, line = Content(""), fit(self._hint, width)  # no room for both
+        if not line:
+            return content
+        return Content.assemble(content, " " * (width - content.cell_length - len(line)), (line, HINT))
