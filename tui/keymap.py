@@ -14,6 +14,7 @@ from textual.keys import Keys, _character_to_key, format_key
 from visexplore.core.errors import SettingsError
 from visexplore.core.settings import Settings, config_line
 from visexplore.tui.keys import KEYS
+from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.widgets.label_list import LabelList
 from visexplore.tui.widgets.picture_grid import PictureGrid
 from visexplore.tui.widgets.row_list import RowList
@@ -26,7 +27,7 @@ _CALLED = {
 }  # fmt: skip
 # Not in any table of bindings: Textual's own, and what ends a window or a filter.
 _TAKEN = {"ctrl+p": "the command palette", "ctrl+q": "leaving", "escape": "leaving a window or a filter"}
-LISTS = (RowList, PictureGrid, LabelList)
+LISTS = (RowList, PictureGrid, LabelList, CataloguePanel)
 
 
 def called(key: str) -> str:

@@ -65,7 +65,9 @@ class EmbedAll(ModalScreen[bool]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,E", "dismiss(False)", "Back", show=False),
+        Binding(
+            "escape,q,E", "dismiss(False)", "Back", show=False, tooltip="leave, and embed nothing", id="embed_all_leave"
+        ),
     ]
 
     def __init__(self, plan: Plan, title: str) -> None:

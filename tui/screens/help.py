@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import ClassVar
@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from visexplore.tui.keymap import called, flat, split_keys
 from visexplore.tui.keys import KEYS
+from visexplore.tui.panels.catalogue import CataloguePanel
 from visexplore.tui.widgets.label_list import LabelList
 from visexplore.tui.widgets.picture_grid import PictureGrid
 from visexplore.tui.widgets.row_list import RowList
@@ -68,10 +69,14 @@ def groups(active: str, own: Mapping[str, str]) -> list[Group]:
         own: the user's own keys by the ids of bindings.
     """
     panels = {
-        "catalogue": [*rows_of(RowList.BINDINGS, own), ("Esc", "leave the filter, and clear it")],
+        "catalogue": [
+            *rows_of(CataloguePanel.BINDINGS, own),
+            *rows_of(RowList.BINDINGS, own),
+            ("Esc", "leave the filter, and clear it"),
+        ],
         "dataset": [
             *rows_of(PictureGrid.BINDINGS, own),
-            *((keys, f"among labels: {what}") for keys, what in rows_of(LabelList.BINDINGS, own)[-1:]),
+            *((keys, f"among labels: {what}") for keys, what in rows_of(_of_labels_alone(), own)),
             ("Esc", "leave the filter, and clear it"),
         ],
         "query": rows_of((b for b in flat(PictureGrid.BINDINGS) if "page" not in b.description.lower()), own),
@@ -81,6 +86,10 @@ def groups(active: str, own: Mapping[str, str]) -> list[Group]:
     titled = [Group(_PANELS[panel], panels[panel]) for panel in order]
     in_windows = [Group(f"Window: {window.title}", rows_of(window.kind.BINDINGS, own)) for window in windows()]
     return [titled[0], everywhere, *titled[1:], *in_windows, Group("Signs", _SIGNS)]
+
+
+def _of_labels_alone() -> Iterator[Binding]:
+    return (binding for binding in flat(LabelList.BINDINGS) if binding.id in ("fold", "unfold", "choose_label"))
 
 
 class Help(ModalScreen[None]):

@@ -46,10 +46,10 @@ class ImageDetails(ModalScreen[int]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,i,enter", "back", "Back", show=False),
-        Binding("right,l,n", "step(1)", "Next", show=False),
-        Binding("left,h,p", "step(-1)", "Previous", show=False),
-        Binding("space", "mark", "Mark", show=False),
+        Binding("escape,q,i,enter", "back", "Back", show=False, tooltip="leave", id="details_leave"),
+        Binding("right,l,n", "step(1)", "Next", show=False, tooltip="the next image", id="details_next"),
+        Binding("left,h,p", "step(-1)", "Previous", show=False, tooltip="the image before", id="details_previous"),
+        Binding("space", "mark", "Mark", show=False, tooltip="mark the image, or unmark it", id="details_mark"),
     ]
 
     def __init__(

@@ -76,15 +76,37 @@ class Plots(ModalScreen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,P", "dismiss", "Back", show=False),
-        Binding("tab", "turn(1)", "Next plot", show=False, priority=True),
-        Binding("shift+tab", "turn(-1)", "Plot before", show=False, priority=True),
-        Binding("right_square_bracket", "switch_model(1)", "Next model", show=False),
-        Binding("left_square_bracket", "switch_model(-1)", "Model before", show=False),
-        Binding("n", "step(1)", "Next query", show=False),
-        Binding("p", "step(-1)", "Previous query", show=False),
-        Binding("u", "switch_method", "PCA or UMAP", show=False),
-        Binding("c", "turn_axis", "Another cost", show=False),
+        Binding("escape,q,P", "dismiss", "Back", show=False, tooltip="leave", id="plots_leave"),
+        Binding("tab", "turn(1)", "Next plot", show=False, priority=True, tooltip="the next plot", id="plots_next"),
+        Binding(
+            "shift+tab",
+            "turn(-1)",
+            "Plot before",
+            show=False,
+            priority=True,
+            tooltip="the plot before",
+            id="plots_previous",
+        ),
+        Binding(
+            "right_square_bracket",
+            "switch_model(1)",
+            "Next model",
+            show=False,
+            tooltip="the next model",
+            id="plots_next_model",
+        ),
+        Binding(
+            "left_square_bracket",
+            "switch_model(-1)",
+            "Model before",
+            show=False,
+            tooltip="the model before",
+            id="plots_previous_model",
+        ),
+        Binding("n", "step(1)", "Next query", show=False, tooltip="the next query", id="plots_next_query"),
+        Binding("p", "step(-1)", "Previous query", show=False, tooltip="the query before", id="plots_previous_query"),
+        Binding("u", "switch_method", "PCA or UMAP", show=False, tooltip="PCA or UMAP", id="plots_method"),
+        Binding("c", "turn_axis", "Another cost", show=False, tooltip="another cost", id="plots_cost"),
     ]
 
     def __init__(

@@ -33,7 +33,9 @@ class Unreadable(ModalScreen[str]):
         title: of the model.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,U", "dismiss('')", "Back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,U", "dismiss('')", "Back", show=False, tooltip="leave", id="unreadable_leave")
+    ]
 
     def __init__(self, asks: Asks, spec: str, model: str, title: str) -> None:
         super().__init__()

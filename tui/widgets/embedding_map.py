@@ -30,12 +30,12 @@ class EmbeddingMap(Plot, can_focus=True):
     """A map of a dataset's embeddings. A cell shows the label that most of its images have."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1, 0)", "Left", show=False),
-        Binding("right,l", "move(1, 0)", "Right", show=False),
-        Binding("up,k", "move(0, -1)", "Up", show=False),
-        Binding("down,j", "move(0, 1)", "Down", show=False),
-        Binding("space", "same_cell", "Next image in the cell", show=False),
-        Binding("enter", "choose", "Choose", show=False),
+        Binding("left,h", "move(-1, 0)", "Left", show=False, tooltip="the point to the left"),
+        Binding("right,l", "move(1, 0)", "Right", show=False, tooltip="the point to the right"),
+        Binding("up,k", "move(0, -1)", "Up", show=False, tooltip="the point above"),
+        Binding("down,j", "move(0, 1)", "Down", show=False, tooltip="the point below"),
+        Binding("space", "same_cell", "Next image in the cell", show=False, tooltip="the next image in the same cell"),
+        Binding("enter", "choose", "Choose", show=False, tooltip="this image as the query"),
     ]
 
     class Moved(Message):
