@@ -137,6 +137,16 @@ class TestHalfblock:
             assert [strip.text for strip in part] == ["▀" * 7] * 4
 
 
+@pytest.mark.parametrize("graphics", list(Graphics))
+async def test_taken_off_the_screen_it_is_blank_where_it_is_painted_once_more(graphics: Graphics) -> None:
+    app = PictureApp(graphics)
+    async with app.run_test() as pilot:
+        app.picture.show(plain(RED))
+        await pilot.pause()
+        await app.picture.remove()
+        assert app.sent().strip() == ""
+
+
 class TestNotes:
     @pytest.mark.parametrize("graphics", Graphics)
     async def test_waiting(self, graphics: Graphics) -> None:

@@ -155,6 +155,8 @@ class Picture(Widget, can_focus=False):
 
         Overridden instead of `render`, because sixels can only be placed knowing where on the screen they go.
         """
+        if not self.is_attached:  # taken off the screen, which is painted once more before it is laid out without it
+            return [Strip.blank(crop.width)] * crop.height
         size = self.outer_size
         if self._look is not None and self._look.size != size:
             self._forget_drawings()
