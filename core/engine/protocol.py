@@ -1,62 +1,60 @@
-"""What the screen asks of the engine, and what the engine answers."""
+"""What the screen asks of the engine, and what the engine answers.
+
+Named tuples, as Python takes four times as long to make a dataclass, and all of these come before the first paint.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from visexplore.core.comparison import Comparison
-from visexplore.core.cost import KnownRates
-from visexplore.core.errors import EngineDied, VisexploreError
-from visexplore.core.messages import (
-    Box,
-    CacheState,
-    Disagreements,
-    EmbedReport,
-    ImageFacts,
-    KnownDataset,
-    ModelResult,
-    Picture,
-    Progress,
-    QueryPart,
-    QueryResult,
-    Similarities,
-    SkippedImage,
-)
-from visexplore.core.standing import Question, Standing
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from visexplore.core.comparison import Comparison
+    from visexplore.core.cost import KnownRates
+    from visexplore.core.errors import EngineDied, VisexploreError
     from visexplore.core.evaluation.projection import Method
     from visexplore.core.evaluation.votes import Vote
+    from visexplore.core.messages import (
+        Box,
+        CacheState,
+        Disagreements,
+        EmbedReport,
+        ImageFacts,
+        KnownDataset,
+        ModelResult,
+        Picture,
+        Progress,
+        QueryPart,
+        QueryResult,
+        Similarities,
+        SkippedImage,
+    )
+    from visexplore.core.standing import Question, Standing
 
 # ---- requests: what the screen asks. `ticket` comes back in the answer.
 
 
-@dataclass(frozen=True, slots=True)
-class OpenDataset:
+class OpenDataset(NamedTuple):
     """List a dataset."""
 
     ticket: int
     spec: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskCacheStates:
+class AskCacheStates(NamedTuple):
     """How much of a dataset is embedded under which models."""
 
     ticket: int
     spec: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskDatasets:
+class AskDatasets(NamedTuple):
     """Which datasets can be opened by name."""
 
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class AskThumbnail:
+class AskThumbnail(NamedTuple):
     """A small picture of an image of the dataset."""
 
     ticket: int
@@ -64,8 +62,7 @@ class AskThumbnail:
     image_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskPicture:
+class AskPicture(NamedTuple):
     """A picture of up to `side` pixels: of an image of the dataset, or of an outside file if `spec` is empty.
 
     With `crop`, of that part of it alone.
@@ -78,8 +75,7 @@ class AskPicture:
     crop: Box | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AskImageFacts:
+class AskImageFacts(NamedTuple):
     """All that is known of an image of the dataset."""
 
     ticket: int
@@ -87,8 +83,7 @@ class AskImageFacts:
     image_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskSkipped:
+class AskSkipped(NamedTuple):
     """Which images could not be embedded with a model, and why."""
 
     ticket: int
@@ -96,8 +91,7 @@ class AskSkipped:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExportPaths:
+class ExportPaths(NamedTuple):
     """Write the paths of images of the dataset to a text file below `folder`."""
 
     ticket: int
@@ -106,8 +100,7 @@ class ExportPaths:
     folder: str
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(NamedTuple):
     """The nearest images under one model: to an image of the dataset, the outside file at `path`, a text, or a mix.
 
     `crop` is the part of the picture to search with, `parts` are those of a mix.
@@ -124,8 +117,7 @@ class Search:
     crop: Box | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchMany:
+class SearchMany(NamedTuple):
     """The nearest images under several models, to what `Search` takes."""
 
     ticket: int
@@ -139,8 +131,7 @@ class SearchMany:
     crop: Box | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExportStrips:
+class ExportStrips(NamedTuple):
     """Write one picture a model, the query beside its nearest images, below `folder`."""
 
     ticket: int
@@ -154,8 +145,7 @@ class ExportStrips:
     crop: Box | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AskDisagreements:
+class AskDisagreements(NamedTuple):
     """On which queries models differ most, by their first `k` neighbours; `Cancel` gives it up."""
 
     ticket: int
@@ -164,8 +154,7 @@ class AskDisagreements:
     k: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class AskProjection:
+class AskProjection(NamedTuple):
     """A map of a dataset's embeddings under a model."""
 
     ticket: int
@@ -174,8 +163,7 @@ class AskProjection:
     method: Method
 
 
-@dataclass(frozen=True, slots=True)
-class AskSimilarities:
+class AskSimilarities(NamedTuple):
     """How near an image of the dataset is to all others under a model, as a histogram of so many bins."""
 
     ticket: int
@@ -185,8 +173,7 @@ class AskSimilarities:
     bins: int
 
 
-@dataclass(frozen=True, slots=True)
-class AskQuestion:
+class AskQuestion(NamedTuple):
     """What the blind tournament between models asks next."""
 
     ticket: int
@@ -194,8 +181,7 @@ class AskQuestion:
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CastVote:
+class CastVote(NamedTuple):
     """A vote in that tournament, None to take back the last one; answered with the next question."""
 
     ticket: int
@@ -204,8 +190,7 @@ class CastVote:
     vote: Vote | None
 
 
-@dataclass(frozen=True, slots=True)
-class Embed:
+class Embed(NamedTuple):
     """Embed a dataset: a job, done when the ones before it are."""
 
     ticket: int
@@ -214,8 +199,7 @@ class Embed:
     paused: bool = False  # begin when it is resumed
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(NamedTuple):
     """Judge models on a dataset: a job like `Embed`, which embeds first what is missing."""
 
     ticket: int
@@ -224,36 +208,31 @@ class Compare:
     self_retrieval: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """Give up a job, or the search for disagreements; what a job has embedded stays."""
 
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Let a job rest, at its place among the others; answered with `JobPaused` as soon as it does."""
 
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class Resume:
+class Resume(NamedTuple):
     """Let a paused job go on when its turn comes."""
 
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reorder:
+class Reorder(NamedTuple):
     """Change the order of the jobs that do not run: `tickets` first, as they are listed, then the others."""
 
     tickets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AskRates:
+class AskRates(NamedTuple):
     """How fast which models embed on this machine."""
 
     ticket: int
@@ -267,8 +246,7 @@ class Ready:
     """The engine takes requests."""
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetOpened:
+class DatasetOpened(NamedTuple):
     """A dataset's images, column by column: a million of them are received without holding up the screen.
 
     Attributes:
@@ -290,8 +268,7 @@ class DatasetOpened:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CacheStates:
+class CacheStates(NamedTuple):
     """The answer to `AskCacheStates`, with what was measured of models, on this and on other datasets."""
 
     ticket: int
@@ -299,103 +276,90 @@ class CacheStates:
     states: tuple[CacheState, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetsKnown:
+class DatasetsKnown(NamedTuple):
     """The answer to `AskDatasets`."""
 
     ticket: int
     datasets: tuple[KnownDataset, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PictureMade:
+class PictureMade(NamedTuple):
     """The answer to `AskThumbnail` and `AskPicture`."""
 
     ticket: int
     picture: Picture
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFactsFound:
+class ImageFactsFound(NamedTuple):
     """The answer to `AskImageFacts`."""
 
     ticket: int
     facts: ImageFacts
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedFound:
+class SkippedFound(NamedTuple):
     """The answer to `AskSkipped`, in the dataset's order."""
 
     ticket: int
     skipped: tuple[SkippedImage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The answer to `Search` and `SearchMany`."""
 
     ticket: int
     result: QueryResult
 
 
-@dataclass(frozen=True, slots=True)
-class JobProgress:
+class JobProgress(NamedTuple):
     """Where a job stands."""
 
     ticket: int
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class JobDone:
+class JobDone(NamedTuple):
     """A job ended: one report a model; none of a comparison that was given up."""
 
     ticket: int
     reports: tuple[EmbedReport, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class JobPaused:
+class JobPaused(NamedTuple):
     """A job rests: what it has embedded is committed."""
 
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(NamedTuple):
     """A comparison ended."""
 
     ticket: int
     comparison: Comparison
 
 
-@dataclass(frozen=True, slots=True)
-class RatesKnown:
+class RatesKnown(NamedTuple):
     """The answer to `AskRates`."""
 
     ticket: int
     rates: KnownRates
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(NamedTuple):
     """Strips or paths were written."""
 
     ticket: int
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DisagreementsFound:
+class DisagreementsFound(NamedTuple):
     """The answer to `AskDisagreements`."""
 
     ticket: int
     found: Disagreements
 
 
-@dataclass(frozen=True, slots=True)
-class Projected:
+class Projected(NamedTuple):
     """The answer to `AskProjection`; arrays as bytes, so that who asks needs numpy only where they are drawn.
 
     Attributes:
@@ -419,16 +383,14 @@ class Projected:
     images: int
 
 
-@dataclass(frozen=True, slots=True)
-class SimilaritiesCounted:
+class SimilaritiesCounted(NamedTuple):
     """The answer to `AskSimilarities`."""
 
     ticket: int
     similarities: Similarities
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionAsked:
+class QuestionAsked(NamedTuple):
     """The next question of the blind tournament and the strips to show; all None where nothing is left to ask."""
 
     ticket: int
@@ -438,16 +400,14 @@ class QuestionAsked:
     right: ModelResult | None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """A request could not be served."""
 
     ticket: int
     error: VisexploreError
 
 
-@dataclass(frozen=True, slots=True)
-class Died:
+class Died(NamedTuple):
     """The engine ended unexpectedly; the requests that it had not answered are lost."""
 
     error: EngineDied

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -237,11 +236,11 @@ def test_a_job_tells_its_progress_and_its_result_can_be_searched(driver: Driver,
     mixed = Search(
         0, str(folder), tiny, parts=(QueryPart(image_id="03.png"), QueryPart(2.0, path=str(folder / "07.png")))
     )
-    found = driver.ask(Found, lambda ticket: replace(mixed, ticket=ticket)).result
+    found = driver.ask(Found, lambda ticket: mixed._replace(ticket=ticket)).result
     assert [part.weight for part in found.query.parts] == [1.0, 2.0]
     assert found.results[0].neighbours[0].image_id == "07.png"
     part = Search(0, str(folder), tiny, "03.png", crop=Box(0, 0, 0.5, 1))
-    found = driver.ask(Found, lambda ticket: replace(part, ticket=ticket)).result
+    found = driver.ask(Found, lambda ticket: part._replace(ticket=ticket)).result
     assert found.query.crop == part.crop
     assert "03.png" not in {neighbour.image_id for neighbour in found.results[0].neighbours}
     picture = driver.ask(PictureMade, AskPicture, str(folder), "03.png", 64, part.crop).picture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -397,7 +396,7 @@ class TestALargeDataset:
             assert isinstance(opened, DatasetOpened)
             longest = []
             for number in range(3):
-                again = replace(opened, spec=f"/{number}")
+                again = opened._replace(spec=f"/{number}")
                 engine.datasets[again.spec] = many
                 engine.on_event(again)
                 longest.append(await session.settle())

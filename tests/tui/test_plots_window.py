@@ -225,11 +225,11 @@ async def test_a_map_of_one_or_two_images_is_drawn(images: int) -> None:
 def test_what_a_map_shows_is_said_in_a_sentence() -> None:
     found = Projected(1, LITE0, "pca", b"", b"", (0.4, 0.2), 713, 713)
     assert map_sentence(found) == "PCA of 713 images: 40.0% + 20.0% of the variance."
-    sampled = map_sentence(replace(found, fitted=9765, images=100_000))
+    sampled = map_sentence(found._replace(fitted=9765, images=100_000))
     assert sampled.endswith("of the variance; axes from a random 9,765 of these.")
-    assert map_sentence(replace(found, images=1, fitted=1)) == "One image is embedded: a map needs more."
-    assert "nothing to spread" in map_sentence(replace(found, explained=(0.0, 0.0)))
-    umap = replace(found, method="umap", explained=None, fitted=5000, images=9000)
+    assert map_sentence(found._replace(images=1, fitted=1)) == "One image is embedded: a map needs more."
+    assert "nothing to spread" in map_sentence(found._replace(explained=(0.0, 0.0)))
+    umap = found._replace(method="umap", explained=None, fitted=5000, images=9000)
     assert map_sentence(umap).startswith("UMAP of a random 5,000 of 9,000 images:")
 
 
