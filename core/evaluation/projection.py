@@ -30,6 +30,7 @@ _MULTIPLICATIONS = 8e9  # of a covariance: a fifth of a second on two cores
 _FEWEST = 2_000  # images of a sample, however long their vectors
 _BLOCK = 256  # images to place at once: their float32 copy stays in the processor's cache
 _DENSE = 256  # the largest matrix whose eigenvectors are all computed, which Lanczos cannot do for the smallest
+_ROUNDING = 1e-6  # of all variance: an axis of less is as good as none, products of float32 are no more exact
 _NOTHING = 1e-9  # a mean square off the mean that is no more than rounding, of vectors of length 1
 
 
@@ -115,9 +116,10 @@ def _axes(centred: NDArray[np.float32]) -> tuple[NDArray[np.float32], tuple[floa
     largest = np.argsort(values)[::-1][:2]
     shares = [0.0, 0.0]
     for number, (value, vector) in enumerate(zip(values[largest], found.T[largest], strict=True)):
-        if value <= _NOTHING * variance:
+        if value <= _ROUNDING * variance:
             continue
         axis = centred.T @ vector.astype(np.float32) if few else vector.astype(np.float32)
+        axis -= axes[:, 0] * (axes[:, 0] @ axis)  # rounding leaves a little of the first axis in the second
         axis /= np.linalg.norm(axis)
         axes[:, number] = axis * np.sign(axis[np.argmax(np.abs(axis))])
         shares[number] = min(1.0, float(value) / variance)
